@@ -1,0 +1,116 @@
+"""From raw facts of pods to what they mean for capacity: ready, starting, stuck, terminating."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoscaler.engine.observation import Quality
+
+if TYPE_CHECKING:
+    from autoscaler.engine.observation import Observation, Replica
+    from autoscaler.engine.spec import Startup
+
+_CRASHING = frozenset(
+    {
+        "CrashLoopBackOff",
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "InvalidImageName",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+    }
+)
+UNSCHEDULABLE = "Unschedulable"
+
+
+class Fleet(NamedTuple):
+    """One target's replicas, classified. Terminating pods are in no other count."""
+
+    ready: int
+    starting: int
+    """On their way: created, not Ready, and within the learned start-up time."""
+    unschedulable: int
+    crashing: int
+    slow: int
+    """Not Ready long past the learned start-up time."""
+    terminating: int
+    rollout: bool
+    """Live pods of more than one revision: a rolling update is under way."""
+    spec_replicas: int
+    startup_seconds: float
+    """The learned time from creation to Ready, or what the policy expects until one was seen."""
+    newest_ready_at: float
+    """When the last of the ready replicas became Ready, in UTC epoch seconds; 0 without any."""
+    known: bool = True
+    """False when the pods could not be listed."""
+
+    @property
+    def stuck(self) -> int:
+        """Replicas that will not serve by waiting."""
+        return self.unschedulable + self.crashing + self.slow
+
+    @property
+    def capacity(self) -> int:
+        """Ready and starting replicas; a rolling update's surge does not count."""
+        return min(self.ready + self.starting, self.spec_replicas)
+
+
+def learned_startup(durations: tuple[float, ...], startup: Startup) -> float:
+    """Return the median of the start-ups seen, in seconds, or what the policy expects if there were none."""
+    if not durations:
+        return startup.expected_seconds
+    return sorted(durations)[len(durations) // 2]
+
+
+def stuck_after(startup_seconds: float, startup: Startup) -> float:
+    """Return the age in seconds past which a replica that is not Ready counts as stuck."""
+    return max(startup.stuck_after_seconds, startup.stuck_factor * startup_seconds)
+
+
+def classify(observation: Observation, startup_seconds: float, startup: Startup, now: float) -> Fleet:
+    """Return the fleet that the observation's replicas make up."""
+    limit_seconds = stuck_after(startup_seconds, startup)
+    ready = starting = unschedulable = crashing = slow = terminating = 0
+    newest_ready_at = 0.0
+    revisions = set()
+    for replica in observation.replicas:
+        if replica.terminating or replica.phase in ("Succeeded", "Failed"):
+            terminating += replica.terminating
+            continue
+        revisions.add(replica.revision)
+        if replica.ready:
+            ready += 1
+            newest_ready_at = max(newest_ready_at, replica.ready_changed_at or replica.created_at)
+        elif replica.reason == UNSCHEDULABLE:
+            unschedulable += 1
+        elif replica.reason in _CRASHING:
+            crashing += 1
+        elif now - _unready_since(replica) > limit_seconds:
+            slow += 1
+        else:
+            starting += 1
+    return Fleet(
+        ready,
+        starting,
+        unschedulable,
+        crashing,
+        slow,
+        terminating,
+        len(revisions) > 1,
+        observation.spec_replicas,
+        startup_seconds,
+        newest_ready_at,
+        observation.replicas_quality is Quality.OK,
+    )
+
+
+def _unready_since(replica: Replica) -> float:
+    return replica.created_at if replica.ready_changed_at is None else replica.ready_changed_at
+
+
+def startup_of(replica: Replica) -> float | None:
+    """Return how long this ready replica took from creation to Ready; None if a restart hides it."""
+    if not replica.ready or replica.restarts or replica.ready_changed_at is None:
+        return None
+    return max(0.0, replica.ready_changed_at - replica.created_at)

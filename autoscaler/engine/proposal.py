@@ -1,0 +1,85 @@
+"""What a rule says, and the protocol that every rule, built in or not, fulfils."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from autoscaler.engine.fleet import Fleet
+    from autoscaler.engine.observation import Observation, SignalRequest
+
+Memory = Mapping[str, float | int | str | bool | None]
+"""What a rule remembers between ticks: never changed in place, JSON-able, bounded; `{}` at first."""
+
+
+class Role(StrEnum):
+    """What a rule is for."""
+
+    SIZE = "size"
+    """Additive demand: says how many replicas the load needs. Not knowing blocks a decrease."""
+    GUARD = "guard"
+    """Steps up on a breach and vetoes a step down. Not knowing is no opinion."""
+
+
+class Kind(StrEnum):
+    """The forms a proposal may take."""
+
+    DEMAND = "demand"
+    """Replicas that the load fills, unrounded: the engine applies tolerance and rounds up."""
+    COUNT = "count"
+    """A whole count, taken as it is."""
+    FLOOR = "floor"
+    CEILING = "ceiling"
+    VETO = "veto"
+    """Nothing may be lowered now."""
+    ABSTAIN = "abstain"
+    """No opinion."""
+
+
+class Notice(NamedTuple):
+    """Something to be said to people, once, as a Kubernetes Event."""
+
+    reason: str
+    """A constant in CamelCase, such as `LatencyGuardGaveUp`."""
+    message: str
+
+
+class Proposal(NamedTuple):
+    """One rule's opinion, with its reason."""
+
+    kind: Kind
+    replicas: float
+    """For `demand` any number >= 0; for `count`, `floor` and `ceiling` a whole one; else 0."""
+    reason: str
+    """With the numbers: `103 pending / 24 per replica = 4.29`."""
+    blocks_decrease: bool = False
+    """A sizing signal is not ok: the count may rise, never fall."""
+    notices: tuple[Notice, ...] = ()
+
+
+def abstain(reason: str) -> Proposal:
+    """Return the proposal without an opinion."""
+    return Proposal(Kind.ABSTAIN, 0, reason)
+
+
+class Rule(Protocol):
+    """The plug-in: pure, frozen, and the same answer for the same arguments."""
+
+    @property
+    def name(self) -> str:
+        """Unique within a policy: memory is kept by it."""
+
+    @property
+    def role(self) -> Role:
+        """What the rule is for."""
+
+    @property
+    def needs(self) -> tuple[SignalRequest, ...]:
+        """The signals it reads."""
+
+    def propose(
+        self, observation: Observation, fleet: Fleet, memory: Memory, now: float
+    ) -> tuple[Proposal, Memory]:
+        """Return an opinion and the new memory; `now` is UTC epoch seconds."""
