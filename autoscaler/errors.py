@@ -1,14 +1,14 @@
 """Everything this package raises on purpose, split first by whether trying again can help.
 
-    AutoscalerError
-    ├── PermanentError            the same call fails again: change the input
-    │   ├── UsageError            the command line or the settings are wrong        (exit code 2)
-    │   ├── DocumentError         a document, scenario or policy is wrong           (exit code 2)
-    │   └── TraceError            a traffic trace cannot be read                    (exit code 2)
-    └── RetryableError            the world may be different at the next tick
-        ├── SourceError           Prometheus or a pod's /metrics did not answer as it should
-        └── ClusterError          the API server did not answer as it should
-            └── ConflictError     somebody else changed the object first (HTTP 409)
+AutoscalerError
+├── PermanentError            the same call fails again: change the input
+│   ├── UsageError            the command line or the settings are wrong        (exit code 2)
+│   ├── DocumentError         a document, scenario or policy is wrong           (exit code 2)
+│   └── TraceError            a traffic trace cannot be read                    (exit code 2)
+└── RetryableError            the world may be different at the next tick
+├── SourceError           Prometheus or a pod's /metrics did not answer as it should
+└── ClusterError          the API server did not answer as it should
+└── ConflictError     somebody else changed the object first (HTTP 409)
 """
 
 from __future__ import annotations

@@ -55,9 +55,7 @@ class ScalingRules:
     """Keep the count while demand / count differs from 1 by at most this."""
 
 
-DEFAULT_UP = ScalingRules(
-    0.0, (RatePolicy(PolicyType.PODS, 4, 15.0), RatePolicy(PolicyType.PERCENT, 100, 15.0))
-)
+DEFAULT_UP = ScalingRules(0.0, (RatePolicy(PolicyType.PODS, 4, 15.0), RatePolicy(PolicyType.PERCENT, 100, 15.0)))
 DEFAULT_DOWN = ScalingRules(300.0, (RatePolicy(PolicyType.PERCENT, 100, 15.0),))
 """Upstream's defaults; the window is the controller manager's flag default."""
 
@@ -101,11 +99,7 @@ def scale_up_limit(
         return current
     limits = []
     for kind, value, period_seconds in rules.policies:
-        start = (
-            current
-            - change_in_period(ups, period_seconds, now)
-            + change_in_period(downs, period_seconds, now)
-        )
+        start = current - change_in_period(ups, period_seconds, now) + change_in_period(downs, period_seconds, now)
         limits.append(start + value if kind is PolicyType.PODS else math.ceil(start * (1 + value / 100)))
     chosen = min(limits) if rules.select_policy is SelectPolicy.MIN else max(limits)
     return min(chosen, REPLICAS_LIMIT)
@@ -119,11 +113,7 @@ def scale_down_limit(
         return current
     limits = []
     for kind, value, period_seconds in rules.policies:
-        start = (
-            current
-            - change_in_period(ups, period_seconds, now)
-            + change_in_period(downs, period_seconds, now)
-        )
+        start = current - change_in_period(ups, period_seconds, now) + change_in_period(downs, period_seconds, now)
         limits.append(start - value if kind is PolicyType.PODS else int(start * (1 - value / 100)))
     return max(limits) if rules.select_policy is SelectPolicy.MIN else min(limits)
 
@@ -145,15 +135,11 @@ def limit_rate(
     if desired > current:
         highest = max(scale_up_limit(current, up, ups, downs, now), current)
         if desired > min(highest, maximum):
-            return (
-                Limited(highest, "ScaleUpLimit") if highest < maximum else Limited(maximum, "TooManyReplicas")
-            )
+            return Limited(highest, "ScaleUpLimit") if highest < maximum else Limited(maximum, "TooManyReplicas")
     elif desired < current:
         lowest = min(scale_down_limit(current, down, ups, downs, now), current)
         if desired < max(lowest, minimum):
-            return (
-                Limited(lowest, "ScaleDownLimit") if lowest > minimum else Limited(minimum, "TooFewReplicas")
-            )
+            return Limited(lowest, "ScaleDownLimit") if lowest > minimum else Limited(minimum, "TooFewReplicas")
     return Limited(desired, "DesiredWithinRange")
 
 

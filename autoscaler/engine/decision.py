@@ -5,11 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from autoscaler.engine.proposal import Notice, Proposal
-
 if TYPE_CHECKING:
     from autoscaler.engine.fleet import Fleet
     from autoscaler.engine.observation import Observation
+    from autoscaler.engine.proposal import Notice, Proposal
     from autoscaler.engine.state import State
 
 

@@ -79,7 +79,5 @@ class Rule(Protocol):
     def needs(self) -> tuple[SignalRequest, ...]:
         """The signals it reads."""
 
-    def propose(
-        self, observation: Observation, fleet: Fleet, memory: Memory, now: float
-    ) -> tuple[Proposal, Memory]:
+    def propose(self, observation: Observation, fleet: Fleet, memory: Memory, now: float) -> tuple[Proposal, Memory]:
         """Return an opinion and the new memory; `now` is UTC epoch seconds."""
