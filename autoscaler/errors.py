@@ -6,9 +6,10 @@ AutoscalerError
 │   ├── DocumentError         a document, scenario or policy is wrong           (exit code 2)
 │   └── TraceError            a traffic trace cannot be read                    (exit code 2)
 └── RetryableError            the world may be different at the next tick
-├── SourceError           Prometheus or a pod's /metrics did not answer as it should
-└── ClusterError          the API server did not answer as it should
-└── ConflictError     somebody else changed the object first (HTTP 409)
+    ├── SourceError           Prometheus or a pod's /metrics did not answer as it should
+    └── ClusterError          the API server did not answer as it should
+        ├── ConflictError     somebody else changed the object first (HTTP 409)
+        └── TargetMissing     the target does not exist
 """
 
 from __future__ import annotations
@@ -79,3 +80,7 @@ class ClusterError(RetryableError):
 
 class ConflictError(ClusterError):
     """The object changed between reading and writing (HTTP 409)."""
+
+
+class TargetMissing(ClusterError):  # noqa: N818 - a state of the world, not a fault
+    """The target does not exist."""
