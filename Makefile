@@ -15,7 +15,7 @@ IN_CI := $(if $(filter true,$(CI)),system)
 CONTROL_PLANE ?= ../shared/control-plane/build
 
 # bytecode is written when a module is first imported: writing it for every module doubles the installation
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install --no-compile
 UV := $(VENV)-lock/bin/uv
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --python-version 3.11 --constraint requirements/constraints.in
@@ -58,13 +58,14 @@ bench: $(VENV)/.dev  ## Measure what the budgets promise
 docs: $(VENV)/.dev  ## Write docs/reference from the models
 	@$(BIN)/python docs/generate.py
 
+# the versions already in an output file are kept where they fit: so the smaller files agree with dev.txt
 .PHONY: lock
 lock: $(UV)  ## Choose the newest versions that fit, and pin them by hash
-	@rm -f requirements/*.txt
-	@$(COMPILE) --extra sim --extra tune --extra dev pyproject.toml --output-file requirements/dev.txt
-	@$(COMPILE) --constraint requirements/dev.txt pyproject.toml --output-file requirements/runtime.txt
-	@$(COMPILE) --constraint requirements/dev.txt --extra sim pyproject.toml --output-file requirements/sim.txt
-	@$(COMPILE) --constraint requirements/dev.txt --group pyproject.toml:build --output-file requirements/build.txt
+	@$(COMPILE) --upgrade --extra sim --extra tune --extra dev pyproject.toml --output-file requirements/dev.txt
+	@for file in runtime sim build; do cp requirements/dev.txt requirements/$$file.txt; done
+	@$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
+	@$(COMPILE) --extra sim pyproject.toml --output-file requirements/sim.txt
+	@$(COMPILE) --group pyproject.toml:build --output-file requirements/build.txt
 	@git --no-pager diff --stat -- requirements
 
 .PHONY: system
@@ -107,4 +108,4 @@ $(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml | $(BIN
 
 $(UV):
 	@$(PYTHON) -m venv $(VENV)-lock
-	@$(VENV)-lock/bin/python -m pip --quiet --disable-pip-version-check install uv
+	@$(VENV)-lock/bin/python -m pip -qq --disable-pip-version-check install uv
