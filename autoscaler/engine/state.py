@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from autoscaler.engine.spec import EngineSpec
 
 
-class Idle(NamedTuple):
-    """How long there has been positive evidence that nothing is asked of the target."""
+class Evidence(NamedTuple):
+    """What the samples have proven about idleness, and about streams that never end."""
 
-    since: float | None = None
-    """Start of the unbroken evidence, in UTC epoch seconds; None while there is none."""
+    idle_since: float | None = None
+    """Start of the unbroken proof that nothing is asked of the target, in UTC epoch seconds; None without one."""
     seen_at: float = 0.0
-    """When the newest sample of the evidence was taken."""
+    """When the newest sample of the proof was taken."""
     completed: float = 0.0
     """The completion counter at that sample."""
+    stalled_since: float | None = None
+    """Since when requests have been in flight without one being completed."""
 
 
 class State(NamedTuple):
@@ -36,7 +38,7 @@ class State(NamedTuple):
     recommendations: tuple[Recommendation, ...] = ()
     scale_ups: tuple[ScaleEvent, ...] = ()
     scale_downs: tuple[ScaleEvent, ...] = ()
-    idle: Idle = Idle()
+    evidence: Evidence = Evidence()
     blind_since: float | None = None
     """Since when the wake signal has not been ok while at zero."""
     unsized_since: float | None = None
@@ -76,13 +78,13 @@ def forget_history(state: State) -> State:
 
     For a clock that stepped, or a pause so long that the history says nothing any more.
     """
-    return state._replace(recommendations=(), idle=Idle(), last_at=None)
+    return state._replace(recommendations=(), evidence=Evidence(), last_at=None)
 
 
 def state_to_json(state: State) -> dict[str, Any]:
     """Return the state as plain JSON values."""
     fields = state._asdict()
-    fields["idle"] = list(state.idle)
+    fields["evidence"] = list(state.evidence)
     fields["memories"] = {name: dict(memory) for name, memory in state.memories.items()}
     for name in ("recommendations", "scale_ups", "scale_downs"):
         fields[name] = [list(entry) for entry in fields[name]]
@@ -100,7 +102,7 @@ def state_from_json(fields: Mapping[str, Any]) -> State:
     return State(
         **{
             **fields,
-            "idle": Idle(*fields["idle"]),
+            "evidence": Evidence(*fields["evidence"]),
             "recommendations": tuple(Recommendation(*entry) for entry in fields["recommendations"]),
             "scale_ups": tuple(ScaleEvent(*entry) for entry in fields["scale_ups"]),
             "scale_downs": tuple(ScaleEvent(*entry) for entry in fields["scale_downs"]),

@@ -1,0 +1,89 @@
+"""The native engine: one pure function from what is seen and remembered to a decision with its trail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.engine.decision import Decision, Reason, Stage
+from autoscaler.engine.fleet import classify, learned_startup
+from autoscaler.engine.history import adopt
+from autoscaler.engine.idle import stalled_notice, watch
+from autoscaler.engine.observation import GATEWAY_REQUESTS, Quality
+from autoscaler.engine.proposal import Kind, Proposal, Role
+from autoscaler.engine.sizing import Asked, ask
+from autoscaler.engine.spec import EngineSpec, Mode
+from autoscaler.engine.stages import Outcome, asleep, awake, hold
+
+if TYPE_CHECKING:
+    from autoscaler.engine.fleet import Fleet
+    from autoscaler.engine.observation import Observation
+    from autoscaler.engine.state import State
+
+
+class Engine:
+    """Decides for one target; holds nothing but its frozen spec."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self.spec = spec
+
+    def decide(self, observation: Observation, state: State, now: float) -> tuple[Decision, State]:
+        """Return the decision for `now` (UTC epoch seconds) and the state to hand in next time."""
+        spec = self.spec
+        adopted = adopt(state, observation, spec, now)
+        state = adopted.state
+        startup_seconds = learned_startup(state.startups_seconds, spec.startup)
+        fleet = classify(observation, startup_seconds, spec.startup, now)
+        asked = ask(spec.rules, observation, fleet, state.memories, now)
+        asked = _with_held_requests(asked, observation, fleet, spec)
+        evidence, idle_why = watch(observation.signals, fleet, state.evidence, spec, now)
+        unsized_since = (now if state.unsized_since is None else state.unsized_since) if asked.unsized else None
+        state = state._replace(evidence=evidence, unsized_since=unsized_since)
+        outcome = self._outcome(observation, fleet, asked, state, idle_why, now)
+        decision = Decision(
+            observation.target,
+            now,
+            observation.spec_replicas,
+            outcome.replicas,
+            outcome.reason,
+            (Stage("history", observation.spec_replicas, observation.spec_replicas, adopted.why), *outcome.trail),
+            asked.proposals,
+            fleet,
+            (*adopted.notices, *asked.notices, *outcome.notices, *stalled_notice(evidence, now)),
+        )
+        return decision, state._replace(
+            fingerprint=spec.fingerprint,
+            last_at=now,
+            recommendations=outcome.recommendations,
+            blind_since=outcome.blind_since,
+            backoff_seconds=outcome.backoff.pause_seconds,
+            probe_at=outcome.backoff.probe_at,
+            memories=asked.memories,
+        )
+
+    def _outcome(
+        self, observation: Observation, fleet: Fleet, asked: Asked, state: State, idle_why: str, now: float
+    ) -> Outcome:
+        spec, current = self.spec, observation.spec_replicas
+        if spec.mode is Mode.PAUSED:
+            return hold(current, Reason.PAUSED, "the target is paused", state, now)
+        if current == 0:
+            return asleep(observation, asked, state, spec, now)
+        if now < state.hold_until:
+            why = f"somebody else changed the count: left alone for {state.hold_until - now:.0f} s"
+            return hold(current, Reason.FOREIGN_HOLD, why, state, now)
+        return awake(observation, fleet, asked, state, spec, idle_why, now)
+
+
+def _with_held_requests(asked: Asked, observation: Observation, fleet: Fleet, spec: EngineSpec) -> Asked:
+    """While no replica is ready, what the gateway holds is demand: nobody else can see it."""
+    zero, gateway = spec.scale_to_zero, observation.signals.get(GATEWAY_REQUESTS)
+    if zero is None or fleet.ready or gateway is None or gateway.quality is not Quality.OK or not gateway.value:
+        return asked
+    reason = f"{gateway.value:g} held / {zero.target_per_replica:g} per replica"
+    proposal = Proposal(Kind.DEMAND, gateway.value / zero.target_per_replica, reason)
+    return asked._replace(
+        proposals=(*asked.proposals, (GATEWAY_REQUESTS, proposal)),
+        counts=(*asked.counts, (GATEWAY_REQUESTS, Role.SIZE, proposal)),
+    )
