@@ -1,0 +1,87 @@
+"""What every rule is made of: a frozen model of its parameters, and the word for a signal that is not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from autoscaler.engine.observation import Quality
+from autoscaler.engine.proposal import Kind, Proposal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from autoscaler.engine.observation import Signal
+
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+"""A number above 0; a text, a truth value, NaN or infinity is refused."""
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Percent = Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+"""A whole number of replicas, at least 1."""
+Name = Annotated[str, Field(strict=True, min_length=1, max_length=63)]
+
+
+class PolicyContext(NamedTuple):
+    """What a rule may learn of the policy it stands in, and of the target it is used for."""
+
+    max_replicas: int
+    pending_target_per_replica: float | None
+    """Of the policy's `pendingRequests` rule; None without one."""
+
+
+class RuleModel(BaseModel):
+    """The base of every rule: parameters in camelCase, unknown ones refused, nothing changed after it was read.
+
+    A subclass adds `type` (a Literal with a default), `name` (defaults to the type), `role`, `needs` and `propose`,
+    and so fulfils `autoscaler.engine.proposal.Rule`.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+    def bind(self, context: PolicyContext) -> Self:  # noqa: ARG002 - a rule that needs nothing of it is the usual case
+        """Return the rule as it stands in one target's policy: parameters left out are taken from `context`."""
+        return self
+
+
+def opaque(signal: Signal | None, key: str) -> str:
+    """Return why the signal `key` has no value to go by, for a person; empty if it is ok or partial."""
+    if signal is None:
+        return f"{key} is unknown: nobody collected it"
+    if signal.value is None or (signal.quality is not Quality.OK and signal.quality is not Quality.PARTIAL):
+        return f"{key} is unknown ({signal.quality.value}{': ' if signal.detail else ''}{signal.detail})"
+    return ""
+
+
+def size(signals: Mapping[str, Signal], key: str, target_per_replica: float) -> Proposal:
+    """Return the demand of an additive signal: total / target, e.g. `103 pendingRequests / 24 per replica = 4.29`.
+
+    Not known is no demand and blocks a decrease. Missing pods count as zero, which may raise and never lower.
+    """
+    signal = signals.get(key)
+    if signal is not None and signal.value is not None:
+        demand = signal.value / target_per_replica
+        if signal.quality is Quality.OK:
+            return Proposal(
+                Kind.DEMAND, demand, f"{signal.value:g} {key} / {target_per_replica:g} per replica = {demand:.3g}"
+            )
+        if signal.quality is Quality.PARTIAL:
+            reason = f"{signal.value:g} {key} / {target_per_replica:g} per replica = {demand:.3g}, {missing(signal)}"
+            return Proposal(Kind.DEMAND, demand, reason, blocks_decrease=True)
+    return not_known(opaque(signal, key))
+
+
+def missing(signal: Signal) -> str:
+    """Return how much of a partial signal is missing, for a person."""
+    return f"{signal.missing} of {signal.pods + signal.missing} replicas did not report"
+
+
+def not_known(reason: str) -> Proposal:
+    """Return a sizing rule's answer to a signal that is not known: no opinion, and nothing may be lowered."""
+    return Proposal(Kind.ABSTAIN, 0, reason, blocks_decrease=True)
