@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 
     from tests.project.conftest import Image
 
-HEAVY = set(
-    "apscheduler kubernetes numba numpy prometheus_api_client prometheus_client pydantic requests rich structlog urllib3 yaml".split()
-)
+HEAVY = {
+    "apscheduler",
+    "kubernetes",
+    "numba",
+    "numpy",
+    "prometheus_api_client",
+    "prometheus_client",
+    "pydantic",
+    "requests",
+    "rich",
+    "structlog",
+    "urllib3",
+    "yaml",
+}
 
 
 @pytest.fixture(scope="module")
