@@ -1,0 +1,55 @@
+"""What happened so far, as the screen needs it: a list of moments, and columns of equal time made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_RAMP = "▁▂▃▄▅▆▇█"
+
+
+class Moment(NamedTuple):
+    """What one tick of the daemon measured, and what the fleet was."""
+
+    elapsed_seconds: float
+    """Simulated, since the start."""
+    rate: float
+    """Requests per second that arrived since the moment before."""
+    queue: float | None
+    """Requests waiting, at the replicas and at the gateway; None where not known."""
+    ttft_seconds: float | None
+    """The P99 of the time to first token; None without traffic."""
+    gpu_percent: float | None
+    ready: int
+    starting: int
+    wanted: int
+    """The Deployment's count."""
+
+
+def columns(
+    moments: Iterable[Moment], value: Callable[[Moment], float | None], span: tuple[float, float], width: int
+) -> list[float | None]:
+    """Return the highest value in each of `width` equal parts of the `span` (from, to) in seconds, or None."""
+    start, end = span
+    found: list[float | None] = [None] * width
+    for moment in moments:
+        slot = int((moment.elapsed_seconds - start) / (end - start) * width)
+        reading = value(moment)
+        if reading is None or not 0 <= slot < width:
+            continue
+        before = found[slot]
+        found[slot] = reading if before is None else max(before, reading)
+    return found
+
+
+def spark(values: Sequence[float | None], top: float) -> str:
+    """Return one character a value, from `▁` at zero to `█` at `top` and above; a space where there is none."""
+    return "".join(" " if value is None else _mark(value, top) for value in values)
+
+
+def _mark(value: float, top: float) -> str:
+    if top <= 0 or value <= 0:
+        return _RAMP[0]
+    return _RAMP[min(len(_RAMP) - 1, int(value / top * len(_RAMP)))]
