@@ -1,0 +1,163 @@
+"""Write docs/reference from the models themselves, so that the pages cannot say anything else than the code.
+
+Run `python docs/generate.py` to write them, and with `--check` to fail if one is out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from autoscaler.rules.registry import BUILT_IN
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+HEAD = "<!-- Written by `make docs`: change the code, not this page. -->\n\n"
+RULES = """# Rules
+
+What may stand in a policy's `rules`. Every rule also takes `name`, by which its memory is kept: two of one type need
+two names.
+"""
+
+
+class Described(NamedTuple):
+    """A class as its source describes it."""
+
+    bases: tuple[str, ...]
+    docstring: str
+    fields: dict[str, str]
+    """The text below each field."""
+
+
+def described(folder: Path) -> dict[str, Described]:
+    """Return every class below `folder` by its name, with the docstrings of its fields."""
+    found = {}
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                bases = tuple(ast.unparse(base) for base in node.bases)
+                found[node.name] = Described(bases, ast.get_docstring(node) or "", _field_texts(node))
+    return found
+
+
+def _field_texts(node: ast.ClassDef) -> dict[str, str]:
+    texts = {}
+    for field, below in zip(node.body, node.body[1:], strict=False):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                texts[name] = " ".join(text.split())
+            case _:
+                pass
+    return texts
+
+
+CLASSES = described(ROOT / "autoscaler")
+
+
+def text_of(name: str, field: str) -> str:
+    """Return what the source says below a field of a class or of its bases; empty where it says nothing."""
+    if name not in CLASSES:
+        return ""
+    own = CLASSES[name].fields.get(field, "")
+    return own or next(filter(None, (text_of(base, field) for base in CLASSES[name].bases)), "")
+
+
+def snake(name: str) -> str:
+    """Return `targetPerReplica` as `target_per_replica`."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """Return a schema's type in words, with what it allows; another object is a link to its section."""
+    if "$ref" in schema:
+        name = schema["$ref"].split("/")[-1]
+        other = definitions.get(name, {})
+        return kind(other, definitions) if "enum" in other else f"[{name}](#{name.lower()})"
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]))
+    choices = [one for word in ("anyOf", "oneOf", "allOf") for one in schema.get(word, ()) if one.get("type") != "null"]
+    if choices:
+        return " or ".join(dict.fromkeys(kind(one, definitions) for one in choices))
+    if schema.get("type") == "array":
+        return f"list of {kind(schema.get('items', {}), definitions)}"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"map of {kind(schema['additionalProperties'], definitions)}"
+    return f"{schema.get('type', 'anything')}{_limits(schema)}"
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<", "minItems": "at least"}
+    parts = [
+        f"{sign} {schema[word]:g}" for word, sign in signs.items() if word in schema and abs(schema[word]) < 2**31 - 1
+    ]
+    return f" {', '.join(parts)}" if parts else ""
+
+
+def table(name: str, schema: dict[str, Any], skip: tuple[str, ...] = ()) -> str:
+    """Return the fields of one object as a table: name, type, default, meaning."""
+    rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
+    required, definitions = set(schema.get("required", ())), schema.get("$defs", {})
+    for field, one in sorted(schema.get("properties", {}).items(), key=lambda pair: pair[0] not in required):
+        if field in skip:
+            continue
+        default = "required" if field in required else _default(one.get("default"))
+        text = one.get("description") or text_of(name, snake(field)) or _of_target(one)
+        rows.append(f"| `{field}` | {_cell(kind(one, definitions))} | {default} | {_cell(text)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(value: object) -> str:
+    return "" if value is None or value in ({}, []) else f"`{json.dumps(value)}`"
+
+
+def _of_target(schema: dict[str, Any]) -> str:
+    """Return what the class that a field refers to says of itself."""
+    refs = [one["$ref"].split("/")[-1] for one in (schema, *schema.get("anyOf", ())) if "$ref" in one]
+    return first_line(CLASSES[refs[0]].docstring) if refs and refs[0] in CLASSES else ""
+
+
+def first_line(text: str) -> str:
+    """Return the claim of a docstring."""
+    return text.split("\n\n", maxsplit=1)[0].replace("\n", " ")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def rules() -> str:
+    """Return the page of the built-in rules."""
+    parts = [RULES]
+    for word, rule in BUILT_IN.items():
+        schema = rule.model_json_schema(by_alias=True)
+        text = CLASSES[rule.__name__].docstring
+        parts.append(f"## {word}\n\n{text}\n\n{table(rule.__name__, schema, skip=('type', 'name'))}")
+    return "\n".join(parts)
+
+
+PAGES = {"rules.md": rules}
+
+
+def main() -> int:
+    """Write the pages, or compare them; 1 if one is out of date."""
+    stale = []
+    for name, page in PAGES.items():
+        text, path = HEAD + page(), REFERENCE / name
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(name)
+        if "--check" not in sys.argv[1:]:
+            REFERENCE.mkdir(exist_ok=True)
+            path.write_text(text)
+            print(f"wrote {path.relative_to(ROOT)}")
+    if "--check" in sys.argv[1:] and stale:
+        print(f"out of date, run `make docs`: {', '.join(stale)}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
