@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 class Life(StrEnum):
     """Where a replica stands in its life."""
 
-    STARTING = "starting"
     READY = "ready"
+    STARTING = "starting"
     DRAINING = "draining"
     """No new requests; the ones it has are finished first."""
 

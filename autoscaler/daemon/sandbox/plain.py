@@ -16,7 +16,7 @@ def opening(setting: Setting) -> str:
     """Return the first line: what runs, how fast, and where its pages are."""
     return (
         f"autoscaler sandbox: {setting.target}, {setting.hardware} (simulated), {setting.speed:g}x; "
-        f"daemon {setting.daemon_url}  gateway {setting.gateway_url}"
+        f"http://{setting.daemon_address}/metrics (daemon), http://{setting.gateway_address}/metrics (gateway)"
     )
 
 

@@ -28,8 +28,9 @@ class Setting(NamedTuple):
     max_replicas: int
     objective_seconds: float
     """Of the time to first token."""
-    daemon_url: str
-    gateway_url: str
+    daemon_address: str
+    """`host:port` of the daemon's own endpoints."""
+    gateway_address: str
     story: tuple[Chapter, ...] = STORY
 
 

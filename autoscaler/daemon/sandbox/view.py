@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 ROWS = 24
-_FRAME_ROWS = 16
+_FRAME_ROWS = 14
 """All rows but those inside the panel of the last change."""
 _LABEL_WIDTH = 9
 _VALUE_WIDTH = 10
@@ -54,7 +54,7 @@ def draw(scene: Scene, width: int = WIDTH, rows: int = ROWS) -> RenderableType:
     return Group(
         _title(scene, width),
         _caption(scene),
-        _panel("Replicas", _replicas(scene), "cyan"),
+        _replicas(scene),
         _panel("What the daemon measures", _measures(scene, width), "cyan"),
         _panel(*_decision(scene, max(1, rows - _FRAME_ROWS))),
         _footer(scene),
@@ -85,7 +85,7 @@ def _caption(scene: Scene) -> Text:
 
 def _replicas(scene: Scene) -> Text:
     fleet, setting = scene.fleet, scene.setting
-    line = _line()
+    line = _line(" ")
     for life, (square, style) in _SQUARES.items():
         line.append(f"{square} " * fleet.count(life), style)
     line.append("· " * (setting.max_replicas - len(fleet.replicas)), "dim")
@@ -210,4 +210,6 @@ def _now(scene: Scene) -> Text:
 
 def _footer(scene: Scene) -> Text:
     setting = scene.setting
-    return _line((f" daemon {setting.daemon_url}  gateway {setting.gateway_url}  Ctrl-C ends", "dim"))
+    return _line(
+        (f" daemon {setting.daemon_address}/metrics  gateway {setting.gateway_address}/metrics  Ctrl-C ends", "dim")
+    )
