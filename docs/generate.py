@@ -7,15 +7,32 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from autoscaler.daemon.metrics import Metrics
+from autoscaler.documents.autoscaler import InferenceAutoscaler
+from autoscaler.documents.policy import ScalingPolicy
+from autoscaler.documents.scenario import Scenario
 from autoscaler.rules.registry import BUILT_IN
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 HEAD = "<!-- Written by `make docs`: change the code, not this page. -->\n\n"
+DOCUMENTS = """# Documents
+
+What users write: YAML or JSON, several documents a file if you like. Every document has `apiVersion:
+autoscaler.inference.dev/v1alpha1`, `kind`, `metadata` and `spec`. Unknown fields are refused. `autoscaler schema`
+prints the JSON Schema.
+"""
+METRICS = """# Metrics
+
+What the daemon says of itself on `/metrics`. Series of a target leave with the target. The metrics `process_*` of the
+Prometheus client are there too.
+
+"""
 RULES = """# Rules
 
 What may stand in a policy's `rules`. Every rule also takes `name`, by which its memory is kept: two of one type need
@@ -76,15 +93,19 @@ def kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         name = schema["$ref"].split("/")[-1]
         other = definitions.get(name, {})
         return kind(other, definitions) if "enum" in other else f"[{name}](#{name.lower()})"
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        return "[rule](rules.md)"
     if "enum" in schema or "const" in schema:
-        return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]))
+        return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]) if one)
     choices = [one for word in ("anyOf", "oneOf", "allOf") for one in schema.get(word, ()) if one.get("type") != "null"]
     if choices:
         return " or ".join(dict.fromkeys(kind(one, definitions) for one in choices))
     if schema.get("type") == "array":
-        return f"list of {kind(schema.get('items', {}), definitions)}"
-    if isinstance(schema.get("additionalProperties"), dict):
-        return f"map of {kind(schema['additionalProperties'], definitions)}"
+        return f"list of {kind(schema.get('items', schema.get('prefixItems', [{}])[0]), definitions)}"
+    for word in ("additionalProperties", "patternProperties"):
+        if isinstance(schema.get(word), dict):
+            value = schema[word] if word == "additionalProperties" else next(iter(schema[word].values()))
+            return f"map of {kind(value, definitions)}"
     return f"{schema.get('type', 'anything')}{_limits(schema)}"
 
 
@@ -110,7 +131,8 @@ def table(name: str, schema: dict[str, Any], skip: tuple[str, ...] = ()) -> str:
 
 
 def _default(value: object) -> str:
-    return "" if value is None or value in ({}, []) else f"`{json.dumps(value)}`"
+    """Return a default as it would be written; those of an object stand in its own section."""
+    return "" if value in (None, "", []) or isinstance(value, dict) else f"`{json.dumps(value)}`"
 
 
 def _of_target(schema: dict[str, Any]) -> str:
@@ -138,7 +160,47 @@ def rules() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"rules.md": rules}
+def documents() -> str:
+    """Return the page of the three kinds of documents, each with the objects that it is made of."""
+    parts, told = [DOCUMENTS], set()
+    for document in (InferenceAutoscaler, ScalingPolicy, Scenario):
+        schema = document.model_json_schema(by_alias=True)
+        definitions = schema["$defs"]
+        spec = kind(schema["properties"]["spec"], definitions)
+        text = CLASSES[document.__name__].docstring
+        parts.append(f"## {document.__name__}\n\n{text} Its `spec` is a {spec}.\n")
+        for name in reachable(schema):
+            if name not in told:
+                told.add(name)
+                one = definitions[name] | {"$defs": definitions}
+                parts.append(f"### {name}\n\n{CLASSES[name].docstring}\n\n{table(name, one)}")
+    return "\n".join(parts)
+
+
+def reachable(schema: dict[str, Any]) -> list[str]:
+    """Return the names of the objects that a schema is made of, each before those that it is made of."""
+    found: list[str] = []
+    waiting = [schema]
+    while waiting:
+        refs = re.findall(r'"#/\$defs/(\w+)"', json.dumps(waiting.pop(0).get("properties", {})))
+        new = [name for name in dict.fromkeys(refs) if name not in found and "properties" in schema["$defs"][name]]
+        found += new
+        waiting += [schema["$defs"][name] for name in new]
+    return found
+
+
+def metrics() -> str:
+    """Return the page of what the daemon says of itself on `/metrics`."""
+    rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for family in Metrics().registry.collect():
+        if family.name.startswith("autoscaler_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = ", ".join(f"`{label}`" for label in getattr(family, "_labelnames", ()))
+            rows.append(f"| `{name}` | {family.type} | {labels} | {_cell(family.documentation)} |")
+    return METRICS + "\n".join(rows) + "\n"
+
+
+PAGES = {"documents.md": documents, "metrics.md": metrics, "rules.md": rules}
 
 
 def main() -> int:
