@@ -93,19 +93,21 @@ def kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         name = schema["$ref"].split("/")[-1]
         other = definitions.get(name, {})
         return kind(other, definitions) if "enum" in other else f"[{name}](#{name.lower()})"
-    if schema.get("x-kubernetes-preserve-unknown-fields"):
-        return "[rule](rules.md)"
-    if "enum" in schema or "const" in schema:
-        return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]) if one)
     choices = [one for word in ("anyOf", "oneOf", "allOf") for one in schema.get(word, ()) if one.get("type") != "null"]
     if choices:
         return " or ".join(dict.fromkeys(kind(one, definitions) for one in choices))
     if schema.get("type") == "array":
         return f"list of {kind(schema.get('items', schema.get('prefixItems', [{}])[0]), definitions)}"
-    for word in ("additionalProperties", "patternProperties"):
-        if isinstance(schema.get(word), dict):
-            value = schema[word] if word == "additionalProperties" else next(iter(schema[word].values()))
-            return f"map of {kind(value, definitions)}"
+    values = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
+    maps = [kind(value, definitions) for value in values if isinstance(value, dict)]
+    return f"map of {maps[0]}" if maps else _plain(schema)
+
+
+def _plain(schema: dict[str, Any]) -> str:
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        return "[rule](rules.md)"
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]) if one)
     return f"{schema.get('type', 'anything')}{_limits(schema)}"
 
 
