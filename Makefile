@@ -52,7 +52,7 @@ e2e: $(VENV)/.dev  ## Run only the tests against a real control plane and Promet
 
 .PHONY: bench
 bench: $(VENV)/.dev  ## Measure what the budgets promise
-	@for benchmark in benchmarks/*.py; do echo "$$benchmark"; $(BIN)/python "$$benchmark"; done
+	@shopt -s nullglob; for benchmark in benchmarks/*.py; do echo "$$benchmark"; $(BIN)/python "$$benchmark"; done
 
 .PHONY: docs
 docs: $(VENV)/.dev  ## Write docs/reference from the models

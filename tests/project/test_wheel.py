@@ -76,3 +76,24 @@ def test_help_loads_nothing_heavy(image: Image, tmp_path: Path):
     loaded = set(done.stdout.split("LOADED")[1].split())
     assert not loaded & HEAVY
     assert "typer" in loaded
+
+
+@pytest.mark.parametrize("name", ["policies", "simulations"])
+def test_the_library_is_found_where_it_is(image: Image, checkout: Path, tmp_path: Path, name: str):
+    """The one look-up finds the folder inside an installed wheel, and beside the package in a checkout."""
+    script = f"from autoscaler.documents import library; print(library.{name}())"
+    installed = image.run("python", "-c", script, folder=tmp_path)
+    assert installed.returncode == 0, installed.stderr
+    assert installed.stdout.strip() == str(
+        next(image.root.glob("venv/lib/python3*/site-packages/autoscaler")) / f"_{name}"
+    )
+    here = subprocess.run([sys.executable, "-c", script], cwd=checkout, check=True, capture_output=True, text=True)
+    assert here.stdout.strip() == str(checkout / name)
+
+
+def test_a_policy_is_found_by_name_in_the_installed_library(image: Image, tmp_path: Path):
+    """What `policyRef` names is there without any file of one's own."""
+    script = "from autoscaler.documents import library; print(library.find(library.policies(), 'llm-interactive').read_text())"
+    done = image.run("python", "-c", script, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "kind: ScalingPolicy" in done.stdout
