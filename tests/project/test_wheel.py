@@ -93,7 +93,7 @@ def test_the_library_is_found_where_it_is(image: Image, checkout: Path, tmp_path
 
 def test_a_policy_is_found_by_name_in_the_installed_library(image: Image, tmp_path: Path):
     """What `policyRef` names is there without any file of one's own."""
-    script = "from autoscaler.documents import library; print(library.find(library.policies(), 'llm-interactive').read_text())"
+    script = "from autoscaler.documents import library as l; print(l.find(l.policies(), 'llm-interactive').read_text())"
     done = image.run("python", "-c", script, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "kind: ScalingPolicy" in done.stdout
