@@ -1,0 +1,169 @@
+"""InferenceAutoscaler: one target, its bounds, where its signals come from, and the policy to scale it by."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from autoscaler.documents.base import (
+    KEY_PATTERN,
+    Document,
+    DocumentModel,
+    EmptyIfNull,
+    Positive,
+    PositiveInt,
+    Replicas,
+    ResourceName,
+    Seconds,
+    Text,
+)
+from autoscaler.documents.policy import ScalingPolicySpec  # noqa: TC001 - pydantic reads it
+from autoscaler.engine.spec import Fallback, Mode, OnForeignChange, Startup
+from autoscaler.signals.query import Across, SignalQuery
+
+_APPS_KINDS = ("Deployment", "ReplicaSet", "StatefulSet")
+
+
+class ScaleTargetRef(DocumentModel):
+    """What is scaled: an object of the same namespace with a scale subresource."""
+
+    api_version: Text = "apps/v1"
+    kind: Text = "Deployment"
+    name: ResourceName
+
+    @model_validator(mode="after")
+    def _can_be_scaled(self) -> Self:
+        if self.api_version == "apps/v1" and self.kind not in _APPS_KINDS:
+            raise ValueError(f"`kind` of apps/v1 must be one of {', '.join(_APPS_KINDS)}, not {self.kind!r}")
+        return self
+
+
+class SignalSource(DocumentModel):
+    """Where one signal comes from, instead of the preset: PromQL, or a series on a page that is fetched directly."""
+
+    query: Text = ""
+    """PromQL with a single value as its answer, for the source `prometheus`."""
+    unit: Literal["", "requests", "seconds", "percent", "requests/s", "tokens/s"] = ""
+    """Empty: the usual one of the signal."""
+    url: Text = ""
+    """An http or https address in the Prometheus text format, for the source `scrape`."""
+    metric: Text = ""
+    """The series on that page, as `name` or `name{label="value"}`."""
+    across: Across = Across.SUM
+    """How several matching series of the page become one value: `sum`, `mean` or `max`."""
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if not self.query.strip() and not self.url:
+            raise ValueError("needs `query`, or `url` and `metric`")
+        if bool(self.url) != bool(self.metric):
+            raise ValueError("`url` and `metric` belong together")
+        if self.url and (urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc):
+            raise ValueError("`url` must begin with http:// or https://")
+        return self
+
+    def compiled(self) -> SignalQuery:
+        """Return the form that sources read."""
+        return SignalQuery(self.query, self.unit, self.url, self.metric, self.across)
+
+
+class PolicyRef(DocumentModel):
+    """A ScalingPolicy by name: among the documents, else in the library."""
+
+    name: ResourceName
+
+
+class FallbackFloor(DocumentModel):
+    """A floor while every sizing signal is unknown."""
+
+    replicas: PositiveInt
+    after_seconds: Seconds = 60.0
+
+    def compiled(self) -> Fallback:
+        """Return the engine's form."""
+        return Fallback(self.replicas, self.after_seconds)
+
+
+class StartupExpectation(DocumentModel):
+    """How long a replica may take to become Ready before it counts as stuck."""
+
+    expected_seconds: Positive = 300.0
+    """Used until start-ups have been seen."""
+    stuck_factor: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 3.0
+    """Stuck after this many learned start-up times, and never before `stuckAfterSeconds`."""
+    stuck_after_seconds: Positive = 600.0
+    backoff_seconds: Positive = 60.0
+    """First pause between probes while pods are unschedulable; doubles up to `backoffLimitSeconds`."""
+    backoff_limit_seconds: Positive = 960.0
+
+    @model_validator(mode="after")
+    def _limit_is_one(self) -> Self:
+        if self.backoff_limit_seconds < self.backoff_seconds:
+            raise ValueError(
+                f"`backoffLimitSeconds` ({self.backoff_limit_seconds:g}) must be at least "
+                f"`backoffSeconds` ({self.backoff_seconds:g})"
+            )
+        return self
+
+    def compiled(self) -> Startup:
+        """Return the engine's form."""
+        return Startup(
+            self.expected_seconds,
+            self.stuck_factor,
+            self.stuck_after_seconds,
+            self.backoff_seconds,
+            self.backoff_limit_seconds,
+        )
+
+
+class InferenceAutoscalerSpec(DocumentModel):
+    """What is wanted of one target."""
+
+    scale_target_ref: ScaleTargetRef
+    min_replicas: Replicas = 1
+    """0 needs `scaleToZero` in the policy, and a wake signal."""
+    max_replicas: PositiveInt
+    mode: Mode = Mode.DRY_RUN
+    """`Active`, `DryRun` (default: decide and say so, write nothing) or `Paused`."""
+    backend: Annotated[str, Field(strict=True, min_length=1)] = "vllm"
+    """The preset that names the backend's series."""
+    signals: dict[Annotated[str, Field(strict=True, pattern=KEY_PATTERN)], SignalSource] = Field(default={})
+    """By signal name; these win over the preset, and may add signals of the document's own."""
+    policy_ref: PolicyRef | None = None
+    policy: ScalingPolicySpec | None = None
+    """Inline, instead of `policyRef`."""
+    on_foreign_change: OnForeignChange = OnForeignChange.OVERRIDE
+    """`Override` (default) or `Hold`: what to do when somebody else changed the count."""
+    foreign_hold_seconds: Seconds = 3600.0
+    """How long `Hold` waits."""
+    fallback: FallbackFloor | None = None
+    startup: Annotated[StartupExpectation, EmptyIfNull] = StartupExpectation()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"`minReplicas` ({self.min_replicas}) must not be above `maxReplicas` ({self.max_replicas})"
+            )
+        if (self.policy_ref is None) == (self.policy is None):
+            found = "neither" if self.policy is None else "both"
+            raise ValueError(f"needs exactly one of `policyRef` and `policy`, and has {found}")
+        if self.fallback is not None and self.fallback.replicas > self.max_replicas:
+            raise ValueError(
+                f"`fallback.replicas` ({self.fallback.replicas}) must not be above `maxReplicas` ({self.max_replicas})"
+            )
+        return self
+
+
+class InferenceAutoscaler(Document):
+    """One target and how it is scaled."""
+
+    kind: Literal["InferenceAutoscaler"] = "InferenceAutoscaler"
+    spec: InferenceAutoscalerSpec
+
+    @property
+    def target_key(self) -> str:
+        """`namespace/name` of what is scaled: no two documents may share it."""
+        return f"{self.metadata.namespace}/{self.spec.scale_target_ref.name}"

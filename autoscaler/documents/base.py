@@ -1,0 +1,65 @@
+"""What every document is made of: apiVersion, kind, metadata, and fields in camelCase of which none is unknown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+GROUP = "autoscaler.inference.dev"
+API_VERSION = "autoscaler.inference.dev/v1alpha1"
+KEY_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*(:0?\.[0-9]+)?$"
+"""A signal's name, or a request's key such as `timeToFirstToken:0.99`."""
+
+ResourceName = Annotated[
+    str, Field(strict=True, min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+]
+"""A Kubernetes name: lower case letters, digits, `-` and `.`."""
+NamespaceName = Annotated[
+    str, Field(strict=True, min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Seconds = NotNegative
+Replicas = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+"""A whole count from 0; Kubernetes keeps it in 32 bits."""
+PositiveInt = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+Text = Annotated[str, Field(strict=True)]
+
+
+def _none_is_empty(value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+    return {} if value is None else value
+
+
+EmptyIfNull = BeforeValidator(_none_is_empty)
+"""`behavior:` with nothing after it means `behavior: {}`, as for the API server."""
+
+
+class DocumentModel(BaseModel):
+    """A part of a document: frozen, camelCase, unknown fields refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Metadata(DocumentModel):
+    """Name, and for an InferenceAutoscaler the namespace of its target."""
+
+    name: ResourceName
+    namespace: NamespaceName = "default"
+    labels: dict[Text, Text] = {}
+    annotations: dict[Text, Text] = {}
+
+
+class Document(DocumentModel):
+    """The frame of every document."""
+
+    api_version: Literal["autoscaler.inference.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
+    metadata: Metadata

@@ -1,0 +1,263 @@
+"""From documents to what the engine and the sources work with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from autoscaler.documents.autoscaler import InferenceAutoscaler
+from autoscaler.documents.load import Documents, Loaded, find_policy, policy_names
+from autoscaler.documents.parse import Origin
+from autoscaler.documents.problems import key_path
+from autoscaler.documents.wording import close_match, listed, shown
+from autoscaler.engine.observation import COMPLETED_REQUESTS, GATEWAY_REQUESTS, PENDING_REQUESTS, SignalRequest
+from autoscaler.engine.spec import EngineSpec, Fallback, Mode, OnForeignChange, ScaleToZero, Startup
+from autoscaler.errors import DocumentError, Problem
+from autoscaler.rules.base import PolicyContext
+from autoscaler.rules.pending_requests import PendingRequests
+from autoscaler.rules.registry import BUILT_IN
+from autoscaler.signals.presets import BACKENDS, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from autoscaler.documents.policy import ScalingPolicy, ScalingPolicySpec
+    from autoscaler.engine.proposal import Rule
+    from autoscaler.rules.base import RuleModel
+    from autoscaler.signals.query import SignalQuery
+
+_EVIDENCE = (SignalRequest(PENDING_REQUESTS), SignalRequest(COMPLETED_REQUESTS))
+"""What proves idleness, and that a stream is stuck: asked for whatever the rules are."""
+
+_STARTUP = Startup()
+_NOWHERE = Origin("")
+
+
+class CompiledTarget(NamedTuple):
+    """One target, ready to be observed and decided for."""
+
+    name: str
+    """Of the InferenceAutoscaler."""
+    namespace: str
+    kind: str
+    """Of the target, as `Deployment`."""
+    target_name: str
+    api_version: str
+    """Of the target, as `apps/v1`."""
+    spec: EngineSpec
+    backend: str
+    overrides: Mapping[str, SignalQuery]
+    """The document's own `signals`."""
+    requests: tuple[SignalRequest, ...]
+    """What the rules, the idle timer and the wake signal need, each once."""
+
+    @property
+    def key(self) -> str:
+        """`namespace/name` of the target, as in `Observation.target`."""
+        return f"{self.namespace}/{self.target_name}"
+
+
+def compile_spec(
+    policy: ScalingPolicySpec,
+    *,
+    min_replicas: int,
+    max_replicas: int,
+    mode: Mode = Mode.ACTIVE,
+    interval_seconds: float = 15.0,
+    startup: Startup = _STARTUP,
+    fallback: Fallback | None = None,
+    on_foreign_change: OnForeignChange = OnForeignChange.OVERRIDE,
+    foreign_hold_seconds: float = 3600.0,
+    extra: Mapping[str, Any] | None = None,
+) -> EngineSpec:
+    """Return the engine's spec of a policy between bounds; `extra` is what else the fingerprint must change with."""
+    pending = next((rule.target_per_replica for rule in policy.rules if isinstance(rule, PendingRequests)), None)
+    context = PolicyContext(max_replicas, pending)
+    rules: tuple[Rule, ...] = tuple(rule.bind(context) for rule in policy.rules)  # type: ignore[misc]
+    up, down = policy.behavior.compiled()
+    zero = policy.scale_to_zero
+    return EngineSpec(
+        min_replicas,
+        max_replicas,
+        rules,
+        fingerprint({"policy": policy, "startup": repr(startup), "interval": interval_seconds, **(extra or {})}),
+        mode,
+        up,
+        down,
+        None
+        if zero is None
+        else ScaleToZero(
+            zero.idle_after_seconds,
+            zero.target_per_replica or pending or 1.0,
+            zero.wake_threshold,
+            zero.blind_after_seconds,
+        ),
+        fallback,
+        startup,
+        on_foreign_change,
+        foreign_hold_seconds,
+        interval_seconds,
+    )
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """Return a stable hash of what a decision's history depends on.
+
+    The canonical JSON: defaults written out, keys sorted. So a comment, the order of keys or a default that somebody
+    spells out changes nothing, and neither do bounds, mode or fallback, which need no history.
+    """
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever json does not know
+    return value.model_dump(mode="json", by_alias=True)
+
+
+def compile_target(
+    autoscaler: InferenceAutoscaler,
+    policies: Mapping[str, ScalingPolicy],
+    *,
+    interval_seconds: float = 15.0,
+    registry: Mapping[str, type[RuleModel]] = BUILT_IN,
+    origin: Origin = _NOWHERE,
+) -> CompiledTarget:
+    """Return one InferenceAutoscaler with its policy, found among `policies` or in the library.
+
+    Raises:
+        DocumentError: the policy does not exist, or the two do not fit together.
+    """
+    spec, metadata = autoscaler.spec, autoscaler.metadata
+    place = origin if origin is not _NOWHERE else Origin(f"InferenceAutoscaler {metadata.namespace}/{metadata.name}")
+    policy = _policy(autoscaler, policies, registry, place)
+    problems = _misfits(autoscaler, policy, place)
+    if problems:
+        raise DocumentError(*problems)
+    target = spec.scale_target_ref
+    engine_spec = compile_spec(
+        policy,
+        min_replicas=spec.min_replicas,
+        max_replicas=spec.max_replicas,
+        mode=spec.mode,
+        interval_seconds=interval_seconds,
+        startup=spec.startup.compiled(),
+        fallback=None if spec.fallback is None else spec.fallback.compiled(),
+        on_foreign_change=spec.on_foreign_change,
+        foreign_hold_seconds=spec.foreign_hold_seconds,
+        extra={"backend": spec.backend, "signals": spec.signals, "target": target},
+    )
+    return CompiledTarget(
+        metadata.name,
+        metadata.namespace,
+        target.kind,
+        target.name,
+        target.api_version,
+        engine_spec,
+        spec.backend,
+        {name: source.compiled() for name, source in spec.signals.items()},
+        _requests(engine_spec, spec.signals),
+    )
+
+
+def compile_all(documents: Documents, *, interval_seconds: float = 15.0) -> tuple[CompiledTarget, ...]:
+    """Return every InferenceAutoscaler among the documents, compiled.
+
+    Raises:
+        DocumentError: with everything that is wrong in any of them.
+    """
+    problems: list[Problem] = []
+    targets = []
+    for document, origin in _autoscalers(documents.items):
+        try:
+            targets.append(
+                compile_target(
+                    document,
+                    documents.policies,
+                    interval_seconds=interval_seconds,
+                    registry=documents.registry,
+                    origin=origin,
+                )
+            )
+        except DocumentError as error:
+            problems += error.problems
+    if problems:
+        raise DocumentError(*problems)
+    return tuple(targets)
+
+
+def _autoscalers(items: Sequence[Loaded]) -> list[tuple[InferenceAutoscaler, Origin]]:
+    return [(item.document, item.origin) for item in items if isinstance(item.document, InferenceAutoscaler)]
+
+
+def _policy(
+    autoscaler: InferenceAutoscaler,
+    policies: Mapping[str, ScalingPolicy],
+    registry: Mapping[str, type[RuleModel]],
+    origin: Origin,
+) -> ScalingPolicySpec:
+    spec = autoscaler.spec
+    if spec.policy is not None:
+        return spec.policy
+    name = spec.policy_ref.name if spec.policy_ref is not None else ""
+    found = find_policy(name, policies, registry)
+    if found is None:
+        known = policy_names(policies)
+        allowed = (
+            f"must name a ScalingPolicy of the documents or the library: {listed(known)}{close_match(name, known)}"
+        )
+        raise DocumentError(_problem(origin, ("spec", "policyRef", "name"), name, allowed))
+    return found.spec
+
+
+def _misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, origin: Origin) -> list[Problem]:
+    """Return what is wrong between a target and its policy."""
+    spec = autoscaler.spec
+    if spec.backend not in BACKENDS:
+        allowed = f"must be one of {listed(BACKENDS)}{close_match(spec.backend, BACKENDS)}"
+        return [_problem(origin, ("spec", "backend"), spec.backend, allowed)]
+    problems = _zero_misfits(autoscaler, policy, origin)
+    for rule in policy.rules:
+        for request in rule.needs:  # type: ignore[attr-defined]
+            known = request.name in spec.signals or request.key in spec.signals
+            if known or resolve(spec.backend, request.name) is not None:
+                continue
+            place = ("spec", "policy", "rules") if spec.policy is not None else ("spec", "policyRef")
+            allowed = (
+                f"the rule {rule.name!r} needs the signal {request.name}, which {spec.backend} does not have: "  # type: ignore[attr-defined]
+                f"give it in `spec.signals`, or use one of {listed(BACKENDS[spec.backend].signals)}"
+            )
+            problems.append(_problem(origin, place, None, allowed))
+    return problems
+
+
+def _zero_misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, origin: Origin) -> list[Problem]:
+    """Return what keeps a target from zero although somebody wants it there."""
+    spec = autoscaler.spec
+    zero = policy.scale_to_zero is not None
+    if zero != (spec.min_replicas == 0):
+        allowed = (
+            "must be 0, for the policy has `scaleToZero`: both say zero, or neither"
+            if zero
+            else "must be at least 1, for the policy has no `scaleToZero`: both say zero, or neither"
+        )
+        return [_problem(origin, ("spec", "minReplicas"), spec.min_replicas, allowed)]
+    if zero and GATEWAY_REQUESTS not in spec.signals and resolve(spec.backend, GATEWAY_REQUESTS) is None:
+        allowed = (
+            "scale-to-zero needs a wake signal: give `gatewayRequests`, the requests held in front of the backend, "
+            "for at zero replicas nothing else can tell that somebody waits"
+        )
+        return [_problem(origin, ("spec", "signals"), None, allowed)]
+    return []
+
+
+def _problem(origin: Origin, location: tuple[str, ...], value: object, allowed: str) -> Problem:
+    return Problem(origin.at(location), key_path(location), "" if value is None else shown(value), allowed)
+
+
+def _requests(spec: EngineSpec, signals: Mapping[str, object]) -> tuple[SignalRequest, ...]:
+    wanted = [request for rule in spec.rules for request in rule.needs]
+    wanted += _EVIDENCE
+    if spec.scale_to_zero is not None or GATEWAY_REQUESTS in signals:
+        wanted.append(SignalRequest(GATEWAY_REQUESTS))
+    return tuple(dict.fromkeys(wanted))

@@ -1,0 +1,200 @@
+"""Scenario: what the simulator plays.
+
+It owns objective, fleet, horizon, overload, cold start and prices: a policy that brought its own could not be compared.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from autoscaler.documents.base import (
+    Document,
+    DocumentModel,
+    EmptyIfNull,
+    NotNegative,
+    Positive,
+    PositiveInt,
+    Replicas,
+    ResourceName,
+    Seconds,
+    Text,
+)
+
+
+class Router(StrEnum):
+    """How a request finds its replica."""
+
+    ROUND_ROBIN = "RoundRobin"
+    LEAST_OUTSTANDING = "LeastOutstanding"
+    POWER_OF_TWO = "PowerOfTwo"
+
+
+class Objective(DocumentModel):
+    """What a request must meet; rejected, timed out or unfinished is missed."""
+
+    ttft_seconds: Positive = 2.0
+    """Time to first token."""
+    tpot_seconds: Positive = 0.05
+    """Time per output token after the first."""
+
+
+class Overload(DocumentModel):
+    """What happens to requests when there are too many."""
+
+    queue_limit: PositiveInt | None = None
+    """Waiting requests per replica above which a request is rejected; none by default."""
+    client_timeout_seconds: Positive | None = 60.0
+    """A client leaves after this long without a first token; null for never."""
+
+
+class ColdStart(DocumentModel):
+    """From pod creation to Ready; billed."""
+
+    seconds: Positive | None = None
+    """The median of the whole start."""
+    preset: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    """Instead of `seconds`: the name of a preset of phases."""
+    jitter: Annotated[float, Field(strict=True, ge=0, le=2)] = 0.2
+    """Sigma of the lognormal factor on it; 0 for always the same."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.seconds is not None and self.preset is not None:
+            raise ValueError("needs one of `seconds` and `preset`, and has both")
+        return self
+
+
+class Prices(DocumentModel):
+    """What capacity costs."""
+
+    gpu_hour_usd: NotNegative = 2.5
+    gpus_per_replica: PositiveInt = 1
+
+
+class TraceTraffic(DocumentModel):
+    """Recorded requests."""
+
+    path: Annotated[str, Field(strict=True, min_length=1)]
+    """A file; a relative one is looked for beside the scenario, then in the working directory."""
+    rate_scale: Positive = 1.0
+    """Arrivals per second, multiplied: 2 squeezes the same requests into half the time between them."""
+    window_seconds: tuple[Seconds, Positive] | None = None
+    """Only the arrivals from the first to the second, in seconds from the trace's start."""
+
+    @model_validator(mode="after")
+    def _window_is_one(self) -> Self:
+        if self.window_seconds is not None and self.window_seconds[0] >= self.window_seconds[1]:
+            raise ValueError(f"`windowSeconds` must be [start, end] with start < end, not {list(self.window_seconds)}")
+        return self
+
+
+class Diurnal(DocumentModel):
+    """A slow wave on the base rate: rate x (1 + amplitude x sin)."""
+
+    amplitude: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.5
+    """Share of the base rate; 1 touches zero."""
+    period_seconds: Positive = 86400.0
+
+
+class Bursts(DocumentModel):
+    """Sudden crowds, at random moments."""
+
+    every_seconds: Positive = 1800.0
+    """Mean time between them."""
+    duration_seconds: Positive = 60.0
+    factor: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 3.0
+    """The rate during one, in multiples of the rate without."""
+
+
+class IdleGaps(DocumentModel):
+    """Times without any request, at random moments."""
+
+    every_seconds: Positive = 7200.0
+    """Mean time between them."""
+    duration_seconds: Positive = 1200.0
+
+
+class TokenLengths(DocumentModel):
+    """A lognormal length of prompts or outputs, in tokens."""
+
+    mean: Positive
+    """Of the lengths themselves, not of their logarithm."""
+    sigma: Annotated[float, Field(strict=True, ge=0, le=3)] = 1.0
+    """Of the logarithm; 0 for always the mean."""
+    limit: PositiveInt = 16384
+    """Longer ones are cut to this."""
+
+
+class GeneratedTraffic(DocumentModel):
+    """Seeded synthetic requests: Poisson arrivals at a rate that waves, bursts and pauses."""
+
+    requests_per_second: Positive = 2.0
+    """The base rate."""
+    duration_seconds: Positive | None = None
+    """How long requests arrive. Default: to the horizon."""
+    diurnal: Diurnal | None = None
+    bursts: Bursts | None = None
+    idle_gaps: IdleGaps | None = None
+    prompt_tokens: TokenLengths = TokenLengths(mean=1000.0)
+    output_tokens: TokenLengths = TokenLengths(mean=200.0)
+
+
+class Traffic(DocumentModel):
+    """Where requests come from: one of the two."""
+
+    trace: TraceTraffic | None = None
+    generator: Annotated[GeneratedTraffic, EmptyIfNull] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.trace is None) == (self.generator is None):
+            found = "neither" if self.trace is None else "both"
+            raise ValueError(f"needs exactly one of `trace` and `generator`, and has {found}")
+        return self
+
+
+class ScenarioSpec(DocumentModel):
+    """What is simulated."""
+
+    preset: Annotated[str, Field(strict=True, min_length=1)] = "h100-llama-3.1-8b"
+    """GPU and model: the coefficients of an iteration's time."""
+    objective: Annotated[Objective, EmptyIfNull] = Objective()
+    initial_replicas: Replicas = 1
+    """Ready at the start."""
+    min_replicas: Replicas = 1
+    """0 lets those policies that have `scaleToZero` reach zero."""
+    max_replicas: PositiveInt = 40
+    gpu_quota: PositiveInt | None = None
+    """GPUs that exist: replicas beyond them stay unschedulable."""
+    horizon_seconds: Positive | None = None
+    """Capacity is billed to here; what is unfinished then has missed. Default: five minutes after the last arrival."""
+    overload: Annotated[Overload, EmptyIfNull] = Overload()
+    cold_start: Annotated[ColdStart, EmptyIfNull] = ColdStart(seconds=80.0)
+    prices: Annotated[Prices, EmptyIfNull] = Prices()
+    router: Router = Router.LEAST_OUTSTANDING
+    """`RoundRobin`, `LeastOutstanding` (default) or `PowerOfTwo`."""
+    traffic: Traffic
+    seed: Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)] = 0
+    policies: tuple[ResourceName, ...] = ("llm-interactive",)
+    """ScalingPolicies to play, by name."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for name, count in (("minReplicas", self.min_replicas), ("initialReplicas", self.initial_replicas)):
+            if count > self.max_replicas:
+                raise ValueError(f"`{name}` ({count}) must not be above `maxReplicas` ({self.max_replicas})")
+        generator = self.traffic.generator
+        if generator is not None and generator.duration_seconds is None and self.horizon_seconds is None:
+            raise ValueError("a `generator` needs its `durationSeconds`, or `horizonSeconds`")
+        return self
+
+
+class Scenario(Document):
+    """One thing to simulate."""
+
+    kind: Literal["Scenario"] = "Scenario"
+    spec: ScenarioSpec
+    description: Text = ""
