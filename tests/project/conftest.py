@@ -41,8 +41,16 @@ def checkout() -> Path:
 
 @pytest.fixture(scope="session")
 def tracked(checkout: Path) -> list[Path]:
-    """Every file that git tracks and that is there, relative to the checkout."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=checkout, capture_output=True, text=True, check=True).stdout
+    """Every file that git tracks and that is there, relative to the checkout; all that was not built, without git."""
+    if not (checkout / ".git").exists():
+        built = {"__pycache__", "build", "dist"}
+        paths = (path.relative_to(checkout) for path in checkout.rglob("*") if path.is_file())
+        return sorted(
+            path for path in paths if not any(p in built or p.startswith((".venv", ".cache")) for p in path.parts)
+        )
+    # whoever runs the tests may not be the one who owns the folder
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout
     return [Path(name) for name in listed.split("\0") if name and (checkout / name).is_file()]
 
 
