@@ -159,12 +159,12 @@ def stabilize(
     obsolete = -1
     for slot, (at, replicas) in enumerate(history):
         age = now - at
+        if age < down_window:
+            most = replicas if replicas > most else most
+        elif age > down_window and age > up_window:
+            obsolete = slot
         if age < up_window and replicas < least:
             least = replicas
-        if age < down_window and replicas > most:
-            most = replicas
-        if age > up_window and age > down_window:
-            obsolete = slot
     stabilized = min(max(current, least), most)
     entry = Recommendation(now, desired)
     if obsolete < 0:

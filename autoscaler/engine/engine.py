@@ -12,12 +12,12 @@ from autoscaler.engine.observation import GATEWAY_REQUESTS, Quality
 from autoscaler.engine.proposal import Kind, Proposal, Role
 from autoscaler.engine.sizing import Asked, ask
 from autoscaler.engine.spec import EngineSpec, Mode
-from autoscaler.engine.stages import Outcome, asleep, awake, hold
+from autoscaler.engine.stages import Outcome, Proof, asleep, awake, hold
+from autoscaler.engine.state import State
 
 if TYPE_CHECKING:
     from autoscaler.engine.fleet import Fleet
     from autoscaler.engine.observation import Observation
-    from autoscaler.engine.state import State
 
 
 class Engine:
@@ -39,31 +39,40 @@ class Engine:
         asked = _with_held_requests(asked, observation, fleet, spec)
         evidence, idle_why = watch(observation.signals, fleet, state.evidence, spec, now)
         unsized_since = (now if state.unsized_since is None else state.unsized_since) if asked.unsized else None
-        state = state._replace(evidence=evidence, unsized_since=unsized_since)
-        outcome = self._outcome(observation, fleet, asked, state, idle_why, now)
+        proof = Proof(evidence, idle_why, unsized_since)
+        outcome = self._outcome(observation, fleet, asked, state, proof, now)
+        current = observation.spec_replicas
         decision = Decision(
             observation.target,
             now,
-            observation.spec_replicas,
+            current,
             outcome.replicas,
             outcome.reason,
-            (Stage("history", observation.spec_replicas, observation.spec_replicas, adopted.why), *outcome.trail),
+            (Stage("history", current, current, adopted.why), *outcome.trail),
             asked.proposals,
             fleet,
             (*adopted.notices, *asked.notices, *outcome.notices, *stalled_notice(evidence, now)),
         )
-        return decision, state._replace(
-            fingerprint=spec.fingerprint,
-            last_at=now,
-            recommendations=outcome.recommendations,
-            blind_since=outcome.blind_since,
-            backoff_seconds=outcome.backoff.pause_seconds,
-            probe_at=outcome.backoff.probe_at,
-            memories=asked.memories,
+        return decision, State(
+            spec.fingerprint,
+            now,
+            current,
+            outcome.recommendations,
+            state.scale_ups,
+            state.scale_downs,
+            evidence,
+            outcome.blind_since,
+            unsized_since,
+            state.startups_seconds,
+            state.ready_names,
+            outcome.backoff.pause_seconds,
+            outcome.backoff.probe_at,
+            state.hold_until,
+            asked.memories,
         )
 
     def _outcome(
-        self, observation: Observation, fleet: Fleet, asked: Asked, state: State, idle_why: str, now: float
+        self, observation: Observation, fleet: Fleet, asked: Asked, state: State, proof: Proof, now: float
     ) -> Outcome:
         spec, current = self.spec, observation.spec_replicas
         if spec.mode is Mode.PAUSED:
@@ -73,7 +82,7 @@ class Engine:
         if now < state.hold_until:
             why = f"somebody else changed the count: left alone for {state.hold_until - now:.0f} s"
             return hold(current, Reason.FOREIGN_HOLD, why, state, now)
-        return awake(observation, fleet, asked, state, spec, idle_why, now)
+        return awake(observation, fleet, asked, state, spec, proof, now)
 
 
 def _with_held_requests(asked: Asked, observation: Observation, fleet: Fleet, spec: EngineSpec) -> Asked:

@@ -22,6 +22,7 @@ _CRASHING = frozenset(
     }
 )
 UNSCHEDULABLE = "Unschedulable"
+_ENDED = ("Succeeded", "Failed")
 
 
 class Fleet(NamedTuple):
@@ -71,27 +72,27 @@ def stuck_after(startup_seconds: float, startup: Startup) -> float:
 def classify(observation: Observation, startup_seconds: float, startup: Startup, now: float) -> Fleet:
     """Return the fleet that the observation's replicas make up."""
     limit_seconds = stuck_after(startup_seconds, startup)
-    ready = starting = unschedulable = crashing = slow = terminating = 0
-    newest_ready_at = 0.0
+    starting = unschedulable = crashing = slow = terminating = 0
+    ready_since = []
     revisions = set()
     for replica in observation.replicas:
-        if replica.terminating or replica.phase in ("Succeeded", "Failed"):
+        if replica.terminating or replica.phase in _ENDED:
             terminating += replica.terminating
             continue
         revisions.add(replica.revision)
+        since = replica.ready_changed_at or replica.created_at
         if replica.ready:
-            ready += 1
-            newest_ready_at = max(newest_ready_at, replica.ready_changed_at or replica.created_at)
+            ready_since.append(since)
         elif replica.reason == UNSCHEDULABLE:
             unschedulable += 1
         elif replica.reason in _CRASHING:
             crashing += 1
-        elif now - _unready_since(replica) > limit_seconds:
+        elif now - since > limit_seconds:
             slow += 1
         else:
             starting += 1
     return Fleet(
-        ready,
+        len(ready_since),
         starting,
         unschedulable,
         crashing,
@@ -100,13 +101,9 @@ def classify(observation: Observation, startup_seconds: float, startup: Startup,
         len(revisions) > 1,
         observation.spec_replicas,
         startup_seconds,
-        newest_ready_at,
+        max(ready_since, default=0.0),
         observation.replicas_quality is Quality.OK,
     )
-
-
-def _unready_since(replica: Replica) -> float:
-    return replica.created_at if replica.ready_changed_at is None else replica.ready_changed_at
 
 
 def startup_of(replica: Replica) -> float | None:

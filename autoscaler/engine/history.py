@@ -49,13 +49,14 @@ def adopt(state: State, observation: Observation, spec: EngineSpec, now: float) 
         state = state._replace(recommendations=seeded)
     else:
         why = f"{len(state.recommendations)} recommendations kept"
-    if state.last_replicas is None or state.last_replicas == current:
-        return Adopted(state._replace(last_replicas=current), why)
+    if state.last_replicas == current:
+        return Adopted(state, why)
     return _adopt_change(state, observation, spec, now)
 
 
 def _adopt_change(state: State, observation: Observation, spec: EngineSpec, now: float) -> Adopted:
-    before, current = state.last_replicas or 0, observation.spec_replicas
+    current = observation.spec_replicas
+    before = current if state.last_replicas is None else state.last_replicas
     changed = record_change(state, spec, current - before, now)._replace(last_replicas=current)
     if spec.mode is not Mode.ACTIVE:
         # somebody else is expected to write, and the windows run on as if we had

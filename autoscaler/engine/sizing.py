@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from autoscaler.engine.proposal import Memory, Notice, Proposal, Rule
     from autoscaler.engine.spec import EngineSpec
 
-_COUNTS = (Kind.DEMAND, Kind.COUNT)
 _ROUNDING = 1e-9
 """What floating point may add to a whole demand: 0.1 * 3 / 0.1 needs 3 replicas, not 4."""
 
@@ -57,20 +56,39 @@ def ask(
 
 
 def _sort(answers: list[tuple[str, Role, Proposal]], memories: Mapping[str, Memory]) -> Asked:
-    sizing = [answer for answer in answers if answer[1] is Role.SIZE]
-    floors = [int(p.replicas) for _, _, p in answers if p.kind is Kind.FLOOR]
-    ceilings = [int(p.replicas) for _, _, p in answers if p.kind is Kind.CEILING]
+    counts: list[tuple[str, Role, Proposal]] = []
+    limits: list[Proposal] = []
+    vetoes: list[str] = []
+    notices: list[Notice] = []
+    blocked: list[str] = []
+    sizing = knowing = 0
+    for answer in answers:
+        name, role, (kind, _, reason, blocks_decrease, said) = answer
+        if role is Role.SIZE:
+            sizing += 1
+            knowing += kind is not Kind.ABSTAIN
+            if blocks_decrease:
+                blocked.append(name)
+        if kind is Kind.DEMAND or kind is Kind.COUNT:
+            counts.append(answer)
+        elif kind is Kind.VETO:
+            vetoes.append(f"{name}: {reason}")
+        elif kind is not Kind.ABSTAIN:
+            limits.append(answer[2])
+        notices += said
+    floors, ceilings = _limits(limits) if limits else (0, None)
+    proposals = tuple([(name, proposal) for name, _, proposal in answers])
+    unsized = sizing > 0 and knowing == 0
     return Asked(
-        tuple([(name, proposal) for name, _, proposal in answers]),
-        memories,
-        tuple([answer for answer in answers if answer[2].kind in _COUNTS]),
-        max(floors, default=0),
-        min(ceilings, default=None),
-        tuple([f"{name}: {p.reason}" for name, _, p in answers if p.kind is Kind.VETO]),
-        tuple([name for name, _, p in sizing if p.blocks_decrease]),
-        bool(sizing) and all(p.kind is Kind.ABSTAIN for _, _, p in sizing),
-        tuple([notice for _, _, p in answers for notice in p.notices]),
+        proposals, memories, tuple(counts), floors, ceilings, tuple(vetoes), tuple(blocked), unsized, tuple(notices)
     )
+
+
+def _limits(proposals: list[Proposal]) -> tuple[int, int | None]:
+    """Return the highest floor and the lowest ceiling."""
+    floors = [int(proposal.replicas) for proposal in proposals if proposal.kind is Kind.FLOOR]
+    ceilings = [int(proposal.replicas) for proposal in proposals if proposal.kind is Kind.CEILING]
+    return max(floors, default=0), min(ceilings, default=None)
 
 
 class Wanted(NamedTuple):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from autoscaler.engine.observation import Observation
     from autoscaler.engine.proposal import Notice
     from autoscaler.engine.spec import EngineSpec
-    from autoscaler.engine.state import State
+    from autoscaler.engine.state import Evidence, State
 
 _RATE_REASONS = {
     "ScaleUpLimit": Reason.RATE_LIMITED,
@@ -40,6 +40,14 @@ class Outcome(NamedTuple):
     backoff: Backoff
     blind_since: float | None = None
     notices: tuple[Notice, ...] = ()
+
+
+class Proof(NamedTuple):
+    """What this tick's samples prove, and since when the rules know nothing."""
+
+    evidence: Evidence
+    idle_why: str
+    unsized_since: float | None
 
 
 def hold(current: int, reason: Reason, why: str, state: State, now: float) -> Outcome:
@@ -77,12 +85,12 @@ def awake(
     asked: Asked,
     state: State,
     spec: EngineSpec,
-    idle_why: str,
+    proof: Proof,
     now: float,
 ) -> Outcome:
     """Return what a target with replicas should have, stage by stage."""
     current = observation.spec_replicas
-    fallback_floor = _fallback_floor(state, spec, now)
+    fallback_floor = _fallback_floor(proof.unsized_since, spec, now)
     trail: list[Stage] = []
 
     wanted = _wanted(current, fleet, asked, fallback_floor, spec, trail)
@@ -101,8 +109,8 @@ def awake(
     count, reason = _limit(current, stable, reason, state, spec, now, trail)
     if spec.scale_to_zero is not None and spec.zero_allowed:
         held_up = bool(asked.blocked or asked.floor or fallback_floor) or count != 1 or current != 1
-        sleep = not held_up and may_sleep(state.evidence, fleet, spec.scale_to_zero, now)
-        why = f"{idle_why} of {spec.scale_to_zero.idle_after_seconds:g} s"
+        sleep = not held_up and may_sleep(proof.evidence, fleet, spec.scale_to_zero, now)
+        why = f"{proof.idle_why} of {spec.scale_to_zero.idle_after_seconds:g} s"
         trail.append(Stage("idle", count, 0 if sleep else count, why))
         if sleep:
             count, reason = 0, Reason.IDLE
@@ -129,10 +137,10 @@ def _wanted(
     return wanted
 
 
-def _fallback_floor(state: State, spec: EngineSpec, now: float) -> int:
-    if spec.fallback is None or state.unsized_since is None:
+def _fallback_floor(unsized_since: float | None, spec: EngineSpec, now: float) -> int:
+    if spec.fallback is None or unsized_since is None:
         return 0
-    return spec.fallback.replicas if now - state.unsized_since >= spec.fallback.after_seconds else 0
+    return spec.fallback.replicas if now - unsized_since >= spec.fallback.after_seconds else 0
 
 
 def _stabilize_stage(wanted: int, stable: int, windows: tuple[float, float], kept: int) -> Stage:
