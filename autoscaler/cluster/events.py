@@ -31,7 +31,7 @@ def event_body(
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{target.name}.", "namespace": target.namespace},
+        "metadata": {"name": f"{target.name}.{round(at * 1e9):x}", "namespace": target.namespace},
         "eventTime": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
         "reportingInstance": instance[:_INSTANCE_CHARACTERS],
