@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from tests.real.control_plane import ControlPlane
 
+T = TypeVar("T")
+
 pytestmark = pytest.mark.cluster
 
 
-def eventually(read: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = 30) -> Any:
+def eventually(read: Callable[[], T], holds: Callable[[T], bool], seconds: float = 30) -> T:
     """Return what is read as soon as it is as wanted; fail with the last that was read."""
     end = time.monotonic() + seconds
     while not holds(last := read()):
@@ -33,9 +35,11 @@ def eventually(read: Callable[[], Any], holds: Callable[[Any], bool], seconds: f
 
 def observe(cluster: KubernetesCluster, ref: TargetRef, pods: int) -> TargetFacts:
     """Return the target's facts once it has so many pods."""
-    return eventually(
-        lambda: cluster.observe([ref], 5)[ref.key], lambda facts: len(getattr(facts, "replicas", ())) == pods
+    facts = eventually(
+        lambda: cluster.observe([ref], 5)[ref.key], lambda seen: len(getattr(seen, "replicas", ())) == pods
     )
+    assert isinstance(facts, TargetFacts)
+    return facts
 
 
 def pod_path(namespace: str, name: str) -> str:
