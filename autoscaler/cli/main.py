@@ -77,9 +77,9 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the signature that t
 
 @app.callback()
 def _program(
-    version: Annotated[
+    version: Annotated[  # noqa: FBT002 - how typer declares a flag
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,  # noqa: FBT002 - how typer declares a flag
+    ] = False,
 ) -> None:
     del version
 
