@@ -17,6 +17,7 @@ from autoscaler.documents.autoscaler import InferenceAutoscaler
 from autoscaler.documents.policy import ScalingPolicy
 from autoscaler.documents.scenario import Scenario
 from autoscaler.rules.registry import BUILT_IN
+from autoscaler.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -31,6 +32,13 @@ METRICS = """# Metrics
 
 What the daemon says of itself on `/metrics`. Series of a target leave with the target. The metrics `process_*` of the
 Prometheus client are there too.
+
+"""
+SETTINGS = """# Settings
+
+How the daemon itself runs: a YAML file, named by `autoscaler run --settings`, and environment variables over it. An
+unknown field, an unknown variable that begins with `AUTOSCALER_`, and a missing file are errors. What is scaled, and
+how, stands in the [documents](documents.md).
 
 """
 RULES = """# Rules
@@ -191,6 +199,29 @@ def reachable(schema: dict[str, Any]) -> list[str]:
     return found
 
 
+def settings() -> str:
+    """Return the page of the daemon's own settings, one row for each value, groups one after the other."""
+    schema = Settings.model_json_schema()
+    definitions = schema["$defs"]
+    rows = ["| setting | environment variable | type | default | meaning |", "|---|---|---|---|---|"]
+    groups = [("", schema), *((f"{name}.", _group(one, definitions)) for name, one in schema["properties"].items())]
+    for prefix, group in groups:
+        for field, one in group.get("properties", {}).items():
+            if _group(one, definitions):
+                continue
+            path = f"{prefix}{field}"
+            variable = f"{PREFIX}{path.replace('.', '__').upper()}"
+            default, text = _default(one.get("default")), _cell(one.get("description", ""))
+            rows.append(f"| `{path}` | `{variable}` | {_cell(kind(one, definitions))} | {default} | {text} |")
+    return SETTINGS + "\n".join(rows) + "\n"
+
+
+def _group(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the group of settings that a field is; empty where it is a single value."""
+    other = definitions.get(schema.get("$ref", "").split("/")[-1], {})
+    return other if "properties" in other else {}
+
+
 def metrics() -> str:
     """Return the page of what the daemon says of itself on `/metrics`."""
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
@@ -202,7 +233,7 @@ def metrics() -> str:
     return METRICS + "\n".join(rows) + "\n"
 
 
-PAGES = {"documents.md": documents, "metrics.md": metrics, "rules.md": rules}
+PAGES = {"documents.md": documents, "metrics.md": metrics, "rules.md": rules, "settings.md": settings}
 
 
 def main() -> int:
