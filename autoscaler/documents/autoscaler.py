@@ -30,8 +30,11 @@ class ScaleTargetRef(DocumentModel):
     """What is scaled: an object of the same namespace with a scale subresource."""
 
     api_version: Text = "apps/v1"
+    """Group and version of the target."""
     kind: Text = "Deployment"
+    """Of `apps/v1`: `Deployment`, `ReplicaSet` or `StatefulSet`."""
     name: ResourceName
+    """The target's name."""
 
     @model_validator(mode="after")
     def _can_be_scaled(self) -> Self:
@@ -73,13 +76,16 @@ class PolicyRef(DocumentModel):
     """A ScalingPolicy by name: among the documents, else in the library."""
 
     name: ResourceName
+    """The policy's `metadata.name`."""
 
 
 class FallbackFloor(DocumentModel):
     """A floor while every sizing signal is unknown."""
 
     replicas: PositiveInt
+    """At least this many, and never more than `maxReplicas`. KEDA's `fallback.replicas`."""
     after_seconds: Seconds = 60.0
+    """How long nothing must be known first."""
 
     def compiled(self) -> Fallback:
         """Return the engine's form."""
@@ -94,9 +100,11 @@ class StartupExpectation(DocumentModel):
     stuck_factor: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 3.0
     """Stuck after this many learned start-up times, and never before `stuckAfterSeconds`."""
     stuck_after_seconds: Positive = 600.0
+    """The least age of a replica that counts as stuck."""
     backoff_seconds: Positive = 60.0
     """First pause between probes while pods are unschedulable; doubles up to `backoffLimitSeconds`."""
     backoff_limit_seconds: Positive = 960.0
+    """The longest pause between probes."""
 
     @model_validator(mode="after")
     def _limit_is_one(self) -> Self:
@@ -122,9 +130,11 @@ class InferenceAutoscalerSpec(DocumentModel):
     """What is wanted of one target."""
 
     scale_target_ref: ScaleTargetRef
+    """What is scaled."""
     min_replicas: Replicas = 1
     """0 needs `scaleToZero` in the policy, and a wake signal."""
     max_replicas: PositiveInt
+    """Never more, whatever any rule says."""
     mode: Mode = Mode.DRY_RUN
     """`Active`, `DryRun` (default: decide and say so, write nothing) or `Paused`."""
     backend: Annotated[str, Field(strict=True, min_length=1)] = "vllm"
@@ -132,6 +142,7 @@ class InferenceAutoscalerSpec(DocumentModel):
     signals: dict[Annotated[str, Field(strict=True, pattern=KEY_PATTERN)], SignalSource] = Field(default={})
     """By signal name; these win over the preset, and may add signals of the document's own."""
     policy_ref: PolicyRef | None = None
+    """A ScalingPolicy by name."""
     policy: ScalingPolicySpec | None = None
     """Inline, instead of `policyRef`."""
     on_foreign_change: OnForeignChange = OnForeignChange.OVERRIDE
@@ -139,7 +150,9 @@ class InferenceAutoscalerSpec(DocumentModel):
     foreign_hold_seconds: Seconds = 3600.0
     """How long `Hold` waits."""
     fallback: FallbackFloor | None = None
+    """A floor while every sizing signal is unknown; none by default, then the count is held."""
     startup: Annotated[StartupExpectation, EmptyIfNull] = StartupExpectation()
+    """When a replica that is not Ready counts as stuck."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

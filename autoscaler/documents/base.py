@@ -53,9 +53,13 @@ class Metadata(DocumentModel):
     """Name, and for an InferenceAutoscaler the namespace of its target."""
 
     name: ResourceName
+    """Unique among documents of one kind, for an InferenceAutoscaler within its namespace."""
     namespace: NamespaceName = "default"
+    """Where the target of an InferenceAutoscaler is; nothing to other kinds."""
     labels: dict[Text, Text] = {}
+    """For your own use."""
     annotations: dict[Text, Text] = {}
+    """For your own use."""
 
 
 class Document(DocumentModel):

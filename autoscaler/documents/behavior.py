@@ -42,9 +42,7 @@ Quantity = Annotated[
     float,
     BeforeValidator(_quantity),
     PlainSerializer(float),
-    WithJsonSchema(
-        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}], "x-kubernetes-int-or-string": True}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
 ]
 
 
@@ -54,7 +52,9 @@ class HPAScalingPolicy(DocumentModel):
     type: PolicyType
     """`Pods` or `Percent`."""
     value: PositiveInt
+    """How many pods, or how many percent."""
     period_seconds: Annotated[int, Field(strict=True, ge=1, le=1800)]
+    """The time in which this may be added or removed."""
 
 
 class HPAScalingRules(DocumentModel):
@@ -87,7 +87,9 @@ class Behavior(DocumentModel):
     """How fast the count may rise and fall."""
 
     scale_up: HPAScalingRules | None = None
+    """Default: at once, 4 pods or 100 percent per 15 s."""
     scale_down: HPAScalingRules | None = None
+    """Default: to the most that the last 300 s asked for."""
 
     def compiled(self) -> tuple[ScalingRules, ScalingRules]:
         """Return the (up, down) rules of the engine."""

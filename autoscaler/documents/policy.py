@@ -66,8 +66,9 @@ class ScalingPolicySpec(DocumentModel):
     rules: Annotated[tuple[RuleItem, ...], Field(min_length=1)]
     """The highest count that any of them asks for wins."""
     scale_to_zero: ScaleToZeroPolicy | None = None
+    """Allows zero, together with `minReplicas: 0`."""
     behavior: Annotated[Behavior, EmptyIfNull] = Behavior()
-    """autoscaling/v2's block."""
+    """autoscaling/v2's block, as an HPA has it."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

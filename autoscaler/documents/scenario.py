@@ -20,7 +20,6 @@ from autoscaler.documents.base import (
     Replicas,
     ResourceName,
     Seconds,
-    Text,
 )
 
 
@@ -71,7 +70,9 @@ class Prices(DocumentModel):
     """What capacity costs."""
 
     gpu_hour_usd: NotNegative = 2.5
+    """One GPU for one hour, from pod start to pod end."""
     gpus_per_replica: PositiveInt = 1
+    """GPUs that one replica holds."""
 
 
 class TraceTraffic(DocumentModel):
@@ -97,6 +98,7 @@ class Diurnal(DocumentModel):
     amplitude: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.5
     """Share of the base rate; 1 touches zero."""
     period_seconds: Positive = 86400.0
+    """One wave."""
 
 
 class Bursts(DocumentModel):
@@ -105,6 +107,7 @@ class Bursts(DocumentModel):
     every_seconds: Positive = 1800.0
     """Mean time between them."""
     duration_seconds: Positive = 60.0
+    """How long each lasts."""
     factor: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 3.0
     """The rate during one, in multiples of the rate without."""
 
@@ -115,6 +118,7 @@ class IdleGaps(DocumentModel):
     every_seconds: Positive = 7200.0
     """Mean time between them."""
     duration_seconds: Positive = 1200.0
+    """How long each lasts."""
 
 
 class TokenLengths(DocumentModel):
@@ -136,17 +140,24 @@ class GeneratedTraffic(DocumentModel):
     duration_seconds: Positive | None = None
     """How long requests arrive. Default: to the horizon."""
     diurnal: Diurnal | None = None
+    """None by default."""
     bursts: Bursts | None = None
+    """None by default."""
     idle_gaps: IdleGaps | None = None
+    """None by default."""
     prompt_tokens: TokenLengths = TokenLengths(mean=1000.0)
+    """Of prompts."""
     output_tokens: TokenLengths = TokenLengths(mean=200.0)
+    """Of answers."""
 
 
 class Traffic(DocumentModel):
     """Where requests come from: one of the two."""
 
     trace: TraceTraffic | None = None
-    generator: Annotated[GeneratedTraffic, EmptyIfNull] | None = None
+    """Recorded requests."""
+    generator: GeneratedTraffic | None = None
+    """Synthetic requests; `{}` for the default ones."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -162,22 +173,29 @@ class ScenarioSpec(DocumentModel):
     preset: Annotated[str, Field(strict=True, min_length=1)] = "h100-llama-3.1-8b"
     """GPU and model: the coefficients of an iteration's time."""
     objective: Annotated[Objective, EmptyIfNull] = Objective()
+    """What a request must meet."""
     initial_replicas: Replicas = 1
     """Ready at the start."""
     min_replicas: Replicas = 1
     """0 lets those policies that have `scaleToZero` reach zero."""
     max_replicas: PositiveInt = 40
+    """The upper bound of every policy."""
     gpu_quota: PositiveInt | None = None
     """GPUs that exist: replicas beyond them stay unschedulable."""
     horizon_seconds: Positive | None = None
     """Capacity is billed to here; what is unfinished then has missed. Default: five minutes after the last arrival."""
     overload: Annotated[Overload, EmptyIfNull] = Overload()
+    """What happens when there is too much."""
     cold_start: Annotated[ColdStart, EmptyIfNull] = ColdStart(seconds=80.0)
+    """How long a replica takes to become Ready. Default: 80 s, a warm node with image and compile caches."""
     prices: Annotated[Prices, EmptyIfNull] = Prices()
+    """What capacity costs."""
     router: Router = Router.LEAST_OUTSTANDING
     """`RoundRobin`, `LeastOutstanding` (default) or `PowerOfTwo`."""
     traffic: Traffic
+    """The requests."""
     seed: Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)] = 0
+    """Of arrivals, lengths and cold starts: the same seed gives the same result."""
     policies: tuple[ResourceName, ...] = ("llm-interactive",)
     """ScalingPolicies to play, by name."""
 
@@ -197,4 +215,3 @@ class Scenario(Document):
 
     kind: Literal["Scenario"] = "Scenario"
     spec: ScenarioSpec
-    description: Text = ""

@@ -42,7 +42,12 @@ class RuleModel(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
     )
 
     def bind(self, context: PolicyContext) -> Self:  # noqa: ARG002 - a rule that needs nothing of it is the usual case

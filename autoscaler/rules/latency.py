@@ -31,6 +31,7 @@ class Latency(GuardModel):
     signal: Literal["timeToFirstToken", "endToEnd", "queueTime"]
     """Time to first token and queue time lead; end-to-end lags by a request's length."""
     quantile: Quantile = 0.99
+    """Which one: 0.99 means that one request in a hundred may be slower."""
     objective_seconds: Positive
     """What the quantile should not exceed. A histogram cannot tell values within one bucket apart."""
     min_samples: NotNegative = 20.0

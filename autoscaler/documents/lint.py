@@ -1,0 +1,53 @@
+"""What is allowed, and still looks like a mistake: told by `check` and at start-up, and no reason to refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.engine.proposal import Role
+from autoscaler.rules.gpu_utilization import GpuUtilization
+from autoscaler.rules.queue_depth import QueueDepth
+
+if TYPE_CHECKING:
+    from autoscaler.documents.compile import CompiledTarget
+    from autoscaler.engine.proposal import Rule
+    from autoscaler.engine.spec import EngineSpec
+
+ONLY_GUARDS = "only guards and no sizing rule: nothing ever lowers the count; add pendingRequests"
+ONLY_QUEUE = (
+    "queueDepth is the only sizing rule: a queue is backlog and not demand, so the count cycles; add pendingRequests"
+)
+SIZED_BY_GPU = (
+    "gpuUtilization sizes: a GPU is 93 % busy at 6 % of an LLM's capacity, so the count runs to the maximum; "
+    "use role: guard, and size by pendingRequests"
+)
+TIGHT_WAKE = "idleAfterSeconds ({idle:g}) is shorter than a start-up ({startup:g} s): it sleeps sooner than it wakes"
+
+
+def warnings(target: CompiledTarget) -> tuple[str, ...]:
+    """Return what looks like a mistake in one target, for a person; usually nothing."""
+    found = list(rule_warnings(target.spec.rules))
+    spec = target.spec
+    if (tight := _tight_wake(spec)) is not None:
+        found.append(tight)
+    return tuple(found)
+
+
+def rule_warnings(rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    """Return what looks like a mistake in a policy's rules."""
+    sizing = [rule for rule in rules if rule.role is Role.SIZE]
+    found = []
+    if not sizing:
+        found.append(ONLY_GUARDS)
+    elif all(isinstance(rule, QueueDepth) for rule in sizing):
+        found.append(ONLY_QUEUE)
+    if any(isinstance(rule, GpuUtilization) for rule in sizing):
+        found.append(SIZED_BY_GPU)
+    return tuple(found)
+
+
+def _tight_wake(spec: EngineSpec) -> str | None:
+    zero, startup_seconds = spec.scale_to_zero, spec.startup.expected_seconds
+    if zero is None or zero.idle_after_seconds >= startup_seconds:
+        return None
+    return TIGHT_WAKE.format(idle=zero.idle_after_seconds, startup=startup_seconds)
