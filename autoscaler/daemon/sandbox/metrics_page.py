@@ -7,7 +7,7 @@ and `backends/v3/src/{backend,queue}.rs`; NVIDIA/dcgm-exporter `etc/default-coun
 
 from __future__ import annotations
 
-from itertools import accumulate
+from math import isinf
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.daemon.sandbox.numbers import HistogramNumbers, Life
@@ -139,12 +139,10 @@ def _head(name: str, kind: str, text: str) -> Iterable[str]:
 
 
 def _histogram(name: str, histogram: HistogramNumbers, labels: Mapping[str, str]) -> Iterator[str]:
-    cumulative = list(accumulate(int(count) for count in histogram.counts))
-    bounds = [*(f"{bound:g}" for bound in histogram.bounds), "+Inf"]
-    for bound, count in zip(bounds, cumulative, strict=True):
-        yield _sample(f"{name}_bucket", {**labels, "le": bound}, count)
+    for bound, count in zip(histogram.bounds, histogram.cumulative, strict=True):
+        yield _sample(f"{name}_bucket", {**labels, "le": "+Inf" if isinf(bound) else f"{bound:g}"}, count)
     yield _sample(f"{name}_sum", labels, histogram.total)
-    yield _sample(f"{name}_count", labels, cumulative[-1])
+    yield _sample(f"{name}_count", labels, histogram.cumulative[-1])
 
 
 def _sample(name: str, labels: Mapping[str, str], value: float) -> str:

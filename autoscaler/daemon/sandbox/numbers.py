@@ -19,12 +19,12 @@ class Life(StrEnum):
 
 
 class HistogramNumbers(NamedTuple):
-    """Observations by bucket, not cumulative."""
+    """A Prometheus histogram of durations."""
 
     bounds: Sequence[float]
-    """Upper bounds, ascending, in seconds, without infinity."""
-    counts: Sequence[int]
-    """One more than the bounds: the last is above all of them."""
+    """Upper bounds, ascending, in seconds, infinity last."""
+    cumulative: Sequence[int]
+    """Observations up to and including each bound."""
     total: float
     """Sum of all observations, in seconds."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.daemon.sandbox.numbers import Life
-from autoscaler.daemon.sandbox.scene import clock_text, deciding_stage, quantity
+from autoscaler.daemon.sandbox.scene import clock_text, plain_reason, quantity
 
 if TYPE_CHECKING:
     from autoscaler.daemon.sandbox.scene import Scene, Setting
@@ -32,10 +32,8 @@ def news(before: Scene | None, scene: Scene) -> tuple[str, ...]:
 
 def change_line(decision: Decision, elapsed_seconds: float) -> str:
     """Return one change of the count with its reason: `[04:15] 1 -> 3 (Demand): 103 pending / 24 per replica`."""
-    stage = deciding_stage(decision)
-    why = f": {stage.why}" if stage else ""
     count = f"{decision.current} -> {decision.replicas} replicas"
-    return f"[{clock_text(elapsed_seconds)}] {count} ({decision.reason}){why}"
+    return f"[{clock_text(elapsed_seconds)}] {count} ({decision.reason}): {plain_reason(decision)}"
 
 
 def status(scene: Scene) -> str:

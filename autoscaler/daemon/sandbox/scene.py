@@ -83,3 +83,10 @@ def deciding_stage(decision: Decision) -> Stage | None:
         return moved[-1]
     sized = [stage for stage in decision.trail if stage.name in {"size", "asleep", "paused"}]
     return next(iter(sized or decision.trail), None)
+
+
+def plain_reason(decision: Decision) -> str:
+    """Return the deciding stage's words; where it only names a rule, that rule's numbers."""
+    stage = deciding_stage(decision)
+    why = stage.why if stage else ""
+    return next((said.reason for name, said in decision.proposals if why.startswith(f"{name} ")), why)

@@ -40,16 +40,16 @@ PROMPT = Lengths(median=700.0, sigma=0.7, limit=4000)
 OUTPUT = Lengths(median=160.0, sigma=0.6, limit=800)
 """About a chat's: means of 890 and 190 tokens."""
 
-PEAK_RATE = 14.0
+PEAK_RATE = 10.0
 
 STORY: tuple[Chapter, ...] = (
-    Chapter("quiet", "A little traffic: one replica is enough.", 90.0, 1.0, 1.0),
-    Chapter("rise", "Traffic rises fourteenfold. New replicas must load their model first.", 180.0, 1.0, PEAK_RATE),
-    Chapter("peak", "It stays high: the new replicas are ready, queue and P99 recover.", 390.0, PEAK_RATE, PEAK_RATE),
+    Chapter("quiet", "A little traffic: one replica is enough.", 90.0, 1.2, 1.2),
+    Chapter("rise", "Traffic rises tenfold. New replicas must load their model first.", 240.0, 1.2, PEAK_RATE),
+    Chapter("peak", "It stays high: the new replicas are ready, queue and P99 recover.", 330.0, PEAK_RATE, PEAK_RATE),
     Chapter("fall", "Traffic falls. Nothing is lowered before the window has passed.", 180.0, PEAK_RATE, 0.0),
-    Chapter("idle", "No traffic at all: down to one, and by the idle timer to zero.", 570.0, 0.0, 0.0),
-    Chapter("wake", "A request waits at the gateway: the target wakes.", 180.0, 0.05, 0.05, burst=1),
-    Chapter("again", "Served again, after one cold start.", 210.0, 1.0, 1.0),
+    Chapter("idle", "No traffic at all: down to one, and by the idle timer to zero.", 480.0, 0.0, 0.0),
+    Chapter("wake", "A request waits at the gateway: the target wakes.", 210.0, 0.0, 0.0, burst=1),
+    Chapter("again", "Served again, after one cold start.", 270.0, 1.2, 1.2),
 )
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from autoscaler.daemon.sandbox.history import columns, spark
 from autoscaler.daemon.sandbox.numbers import Life
-from autoscaler.daemon.sandbox.scene import clock_text, deciding_stage, quantity
+from autoscaler.daemon.sandbox.scene import clock_text, plain_reason, quantity
 from autoscaler.daemon.sandbox.traffic import story_seconds
 
 if TYPE_CHECKING:
@@ -203,9 +203,9 @@ def _now(scene: Scene) -> Text:
     decision = scene.decision
     if decision is None:
         return _line()
-    stage = deciding_stage(decision)
-    why = f": {stage.why}" if stage else ""
-    return _line(("now              ", "green"), f"{decision.replicas} ", (f"{decision.reason}{why}", "dim"))
+    return _line(
+        ("now              ", "green"), f"{decision.replicas} ", (f"{decision.reason}: {plain_reason(decision)}", "dim")
+    )
 
 
 def _footer(scene: Scene) -> Text:

@@ -11,7 +11,7 @@ from autoscaler.engine.decision import Decision, Reason, Stage
 from autoscaler.engine.fleet import Fleet
 from autoscaler.engine.proposal import Kind, Proposal
 
-EMPTY = HistogramNumbers((), (0,), 0.0)
+EMPTY = HistogramNumbers((math.inf,), (0,), 0.0)
 SETTING = Setting(
     target="inference/llama-8b",
     backend="vllm",

@@ -12,7 +12,7 @@ from autoscaler.engine.fleet import startup_of
 from autoscaler.errors import ConflictError, TargetMissing
 
 REF = TargetRef("inference", "llama-8b")
-EMPTY = HistogramNumbers((), (0,), 0.0)
+EMPTY = HistogramNumbers((float("inf"),), (0,), 0.0)
 
 
 def replica(life, created_at=1000.0, ready_at=1100.0):

@@ -10,7 +10,7 @@ from autoscaler.daemon.sandbox.numbers import FleetNumbers, HistogramNumbers, Li
 from autoscaler.errors import UsageError
 
 NAMING = Naming("vllm", "inference", "llama-8b", 'meta "llama"\\8b', "NVIDIA L40S")
-TTFT = HistogramNumbers((0.1, 0.5, 1.0), (4, 3, 2, 1), 9.5)
+TTFT = HistogramNumbers((0.1, 0.5, 1.0, float("inf")), (4, 7, 9, 10), 9.5)
 REPLICA = ReplicaNumbers("pod-1", Life.READY, 0.0, 80.0, 3, 12, 0.25, 0.934, 10, 8900, 1900, TTFT, TTFT)
 IDLE = REPLICA._replace(waiting=0, running=0, completed=0)
 
