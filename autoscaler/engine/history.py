@@ -58,10 +58,12 @@ def _adopt_change(state: State, observation: Observation, spec: EngineSpec, now:
     current = observation.spec_replicas
     before = current if state.last_replicas is None else state.last_replicas
     changed = record_change(state, spec, current - before, now)._replace(last_replicas=current)
+    seeded = (Recommendation(now, current),)
     if spec.mode is not Mode.ACTIVE:
-        # somebody else is expected to write, and the windows run on as if we had
+        # somebody else is expected to write, and the windows run on as if we had; a sleeper has none to run on
+        changed = changed._replace(recommendations=changed.recommendations or seeded)
         return Adopted(changed, f"{before} -> {current} by the present owner")
-    changed = changed._replace(recommendations=(Recommendation(now, current),))
+    changed = changed._replace(recommendations=seeded)
     if spec.on_foreign_change is OnForeignChange.HOLD:
         changed = changed._replace(hold_until=now + spec.foreign_hold_seconds)
     others = f" (also writing: {', '.join(observation.other_writers)})" if observation.other_writers else ""

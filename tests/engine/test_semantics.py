@@ -331,6 +331,14 @@ def test_dry_run_expects_others_to_write():
     assert after.scale_ups == (ScaleEvent(NOW, 3),)
 
 
+def test_dry_run_starts_its_window_when_somebody_wakes_the_target():
+    """A sleeping target has no history: woken by its present owner, it is not told to sleep again at once."""
+    given = spec(mode=Mode.DRY_RUN, bounds=(0, 10), idle_after=900.0, scale_down=SLOW)
+    _, asleep = decide(given, observation(0, (), signals=signals(gatewayRequests=0)), seen_before(0))
+    woken, _ = decide(given, observation(4, **LOW), asleep, NOW + 15)
+    assert woken.replicas == 4
+
+
 def test_paused_holds_and_keeps_no_grudge():
     """Paused: the count stays, and after the pause nothing is lowered for a window."""
     given = spec(mode=Mode.PAUSED, scale_down=SLOW)
