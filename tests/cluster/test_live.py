@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,24 +12,12 @@ from autoscaler.cluster.port import EventType
 from autoscaler.engine.observation import Quality
 from autoscaler.errors import ClusterError, ConflictError, TargetMissing
 from tests.real.api import STRATEGIC
+from tests.real.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.real.control_plane import ControlPlane
 
-T = TypeVar("T")
-
 pytestmark = pytest.mark.cluster
-
-
-def eventually(read: Callable[[], T], holds: Callable[[T], bool], seconds: float = 30) -> T:
-    """Return what is read as soon as it is as wanted; fail with the last that was read."""
-    end = time.monotonic() + seconds
-    while not holds(last := read()):
-        assert time.monotonic() < end, last
-        time.sleep(0.05)
-    return last
 
 
 def observe(cluster: KubernetesCluster, ref: TargetRef, pods: int) -> TargetFacts:
