@@ -120,7 +120,8 @@ class Preset(NamedTuple):
     evidence_names: tuple[str, ...] = ()
     """For `series` and `gpu`: metrics that are always there; the first that exists is taken."""
     port: int = 0
-    """Where `/metrics` is served unless the target says otherwise."""
+    """Where the metrics are served unless the target says otherwise."""
+    path: str = "/metrics"
 
 
 def _gauge(*names: str, absent_when_idle: bool = False) -> Series:

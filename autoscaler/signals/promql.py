@@ -35,11 +35,12 @@ def term_query(preset: Preset, term: Term, namespaces: str, window_seconds: floa
     Where the GPU exporter's own pod took the labels, the user's are `exported_namespace, exported_pod`.
     """
     series = preset.series[term.series]
-    return " or ".join(
-        _aggregate(series, metric, term.form, labels, window_seconds)
-        for metric in series.metrics
-        for labels in _label_forms(preset, namespaces)
-    )
+    forms = [(metric, labels) for metric in series.metrics for labels in _label_forms(preset, namespaces)]
+    parts = [_aggregate(series, metric, term.form, labels, window_seconds) for metric, labels in forms]
+    if term.form is Form.RATE and series.absent_when_idle:
+        # Absent is 0 here, so a counter that is there but has no second sample yet must say that it is not.
+        parts += [f"NaN * {_aggregate(series, metric, Form.VALUE, labels, window_seconds)}" for metric, labels in forms]
+    return " or ".join(parts)
 
 
 def evidence_query(preset: Preset, namespaces: str) -> str:

@@ -42,10 +42,9 @@ def span_seconds(window: Window) -> float:
     return window[-1].at - window[0].at if window else 0.0
 
 
-def rates(window: Window) -> dict[Hashable, float] | None:
-    """Return each counter's increase per second over the window; None with fewer than two points."""
-    seconds = span_seconds(window)
-    if seconds <= 0:
+def increases(window: Window) -> dict[Hashable, float] | None:
+    """Return what each counter rose by over the window; None with fewer than two points."""
+    if len(window) < 2:
         return None
     first = window[0].totals
-    return {key: (total - first.get(key, 0.0)) / seconds for key, total in window[-1].totals.items()}
+    return {key: total - first.get(key, 0.0) for key, total in window[-1].totals.items()}

@@ -60,7 +60,7 @@ class Crew(Generic[Key, Tool, Result]):
         more of them than threads, they would otherwise silence the rest.
         """
         if self._closed:
-            raise SourceError(f"{self._name}: closed")
+            return {key: SourceError("the source is closed") for key in jobs}
         self._flights = {key: flight for key, flight in self._flights.items() if not flight.future.done()}
         results: dict[Key, Result | SourceError] = {}
         flights: dict[Key, Future[object]] = {}

@@ -21,6 +21,7 @@ from requests.auth import AuthBase
 from autoscaler.errors import SourceError
 from autoscaler.sources.answer import parse_answer
 from autoscaler.sources.body import read_body
+from autoscaler.sources.reasons import brief, innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
     from autoscaler.sources.answer import Answer
     from autoscaler.sources.credentials import Credentials
-
-_QUOTED_CHARACTERS = 200
-"""How much of a foreign text an error repeats."""
 
 
 class QueryClient:
@@ -64,7 +62,7 @@ class QueryClient:
         except requests.Timeout as error:
             raise SourceError(f"no answer within {timeout_seconds:g} s") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise SourceError(_reason(error)) from error
+            raise SourceError(innermost(error)) from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise SourceError(_unreadable(self._session.answer)) from error
         return parse_answer(self._session.decoded())
@@ -127,38 +125,14 @@ def _refusal(answer: _Body | None) -> str:
         return "no answer"
     try:
         envelope = answer.json()
-        return f"HTTP {answer.status_code}, {envelope['errorType']}: {_brief(envelope['error'])}"
+        return f"HTTP {answer.status_code}, {envelope['errorType']}: {brief(envelope['error'])}"
     except (ValueError, KeyError, TypeError, RecursionError):
-        return f"HTTP {answer.status_code}: {_brief(answer.text)}"
+        return f"HTTP {answer.status_code}: {brief(answer.text)}"
 
 
 def _unreadable(answer: _Body | None) -> str:
     if answer is None:
         return "no answer"
     if re.match(r"\s*<", answer.text):
-        return f"a web page in place of an answer (a login?): {_brief(answer.text)}"
-    return f"not an answer of Prometheus' query API: {_brief(answer.text)}"
-
-
-def _brief(text: object) -> str:
-    """Return the words of a foreign text, without tags and not many of them."""
-    words = " ".join(re.sub(r"<[^>]*>", " ", str(text)).split())
-    return words if len(words) <= _QUOTED_CHARACTERS else f"{words[:_QUOTED_CHARACTERS]}…"
-
-
-def _reason(error: BaseException) -> str:
-    """Return the innermost reason of a failed connection, without the address that the outer ones repeat."""
-    inner: BaseException = error
-    while (cause := _cause(inner)) is not None:
-        inner = cause
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return f"{type(inner).__name__}: {_brief(inner)}"
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    first = error.args[0] if error.args else None
-    for candidate in (getattr(error, "reason", None), first, *error.args[1:], error.__cause__):
-        if isinstance(candidate, BaseException) and candidate is not error:
-            return candidate
-    return None
+        return f"a web page in place of an answer (a login?): {brief(answer.text)}"
+    return f"not an answer of Prometheus' query API: {brief(answer.text)}"
