@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from autoscaler.documents import library
 from autoscaler.documents.compile import compile_all
 from autoscaler.documents.load import load
+from autoscaler.errors import DocumentError, Problem
 from autoscaler.rules.registry import BUILT_IN
 
 if TYPE_CHECKING:
@@ -67,8 +68,10 @@ class FileCatalog:
         paths: Sequence[Path],
         interval_seconds: float = 15.0,
         registry: Mapping[str, type[RuleModel]] = BUILT_IN,
+        namespaces: Sequence[str] = (),
     ) -> None:
         self._paths = tuple(paths)
+        self._namespaces = frozenset(namespaces)
         self._interval_seconds = interval_seconds
         self._registry = registry
 
@@ -87,9 +90,27 @@ class FileCatalog:
             DocumentError: with everything that is wrong in any document.
         """
         documents = load(self._paths, self._registry)
+        self._refuse_strangers(documents)
         targets = compile_all(documents, interval_seconds=self._interval_seconds)
         texts = {name: content.decode(errors="replace") for name, content in _contents(self._paths)}
         return Loaded({target.key: target for target in targets}, {**texts, **_from_library(documents)})
+
+    def _refuse_strangers(self, documents: Documents) -> None:
+        """Raise DocumentError for documents in a namespace that is not ours, and where nothing is to be scaled."""
+        if not documents.autoscalers:
+            where = ", ".join(map(str, self._paths))
+            raise DocumentError(Problem(where, "", "", "must hold at least one InferenceAutoscaler"))
+        if not self._namespaces:
+            return
+        allowed = f"must be one of the namespaces in the settings: {', '.join(sorted(self._namespaces))}"
+        problems = [
+            Problem(item.origin.at(("metadata", "namespace")), "metadata.namespace", namespace, allowed)
+            for item in documents.items
+            if item.document.kind == "InferenceAutoscaler"
+            and (namespace := item.document.metadata.namespace) not in self._namespaces
+        ]
+        if problems:
+            raise DocumentError(*problems)
 
 
 def compile_texts(

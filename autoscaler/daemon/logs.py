@@ -5,32 +5,29 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, TextIO
 
 import structlog
 
+from autoscaler.settings import LogFormat, LogLevel
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
+
+__all__ = ["HIDDEN", "LogFormat", "LogLevel", "configure", "hide_secrets"]
 
 _QUIET = {"urllib3": logging.WARNING, "kubernetes": logging.WARNING, "apscheduler": logging.WARNING}
 """Libraries that tell every request, the bodies included, at lower levels."""
 
-_SECRET_KEY = re.compile(r"token$|authorization|password|secret|api_?key", re.IGNORECASE)
+# a signal named timeToFirstToken is none
+_SECRET_KEY = re.compile(r"(^|[_-])token$|authorization|password|secret|api_?key", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{4,}|(?<=://)[^/@\s:]+:[^/@\s]+(?=@)")
 HIDDEN = "[hidden]"
 
 
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    AUTO = "auto"
-    """Text on a terminal, JSON elsewhere."""
-    JSON = "json"
-    CONSOLE = "console"
-
-
-def configure(form: LogFormat | str = LogFormat.AUTO, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+def configure(
+    form: LogFormat = LogFormat.AUTO, level: LogLevel | int = LogLevel.INFO, stream: TextIO | None = None
+) -> None:
     """Send structlog's and the standard library's lines, alike, to `stream` or to standard error."""
     stream = sys.stderr if stream is None else stream
     shared: list[Processor] = [
@@ -42,7 +39,7 @@ def configure(form: LogFormat | str = LogFormat.AUTO, level: int = logging.INFO,
         structlog.processors.format_exc_info,
         hide_secrets,
     ]
-    console = form == LogFormat.CONSOLE or (form == LogFormat.AUTO and stream.isatty())
+    console = form is LogFormat.CONSOLE or (form is LogFormat.AUTO and stream.isatty())
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty()) if console else structlog.processors.JSONRenderer()
     )
@@ -54,9 +51,9 @@ def configure(form: LogFormat | str = LogFormat.AUTO, level: int = logging.INFO,
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
+    root.setLevel(level.upper() if isinstance(level, str) else level)
     for name, at_least in _QUIET.items():
-        logging.getLogger(name).setLevel(max(level, at_least))
+        logging.getLogger(name).setLevel(max(root.level, at_least))
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -95,6 +95,7 @@ class Daemon:
         self._options = options
         self._interval_seconds = timing.real_interval(clock.speed)
         self._stopping = threading.Event()
+        self._closed = False
         self.metrics = Metrics(speed=clock.speed)
         self.health = Health(timing.health_intervals * self._interval_seconds)
         file = Journal(options.journal, options.journal_max_bytes) if options.journal else None
@@ -153,7 +154,10 @@ class Daemon:
             self.close()
 
     def close(self) -> None:
-        """Post the last Events, and let the port, the journal and the source go."""
+        """Post the last Events, and let the port, the journal and the source go; a second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._stopping.set()
         self._events.close(DRAIN_SECONDS)
         if self._endpoints:
