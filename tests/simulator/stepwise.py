@@ -1,0 +1,272 @@
+"""A second simulator of the same model, written to be obvious: every iteration is stepped, nothing is jumped.
+
+It shares no code with the kernel. Times are summed iteration by iteration, requests are objects, queues are lists.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Request:
+    index: int
+    arrival: float
+    prompt: int
+    output: int
+    generated: int = 0
+    prefilled: int = 0
+    target: int = 0
+    first: float = math.nan
+    finish: float = math.nan
+    outcome: str = "pending"
+
+
+@dataclass
+class Replica:
+    ready_at: float
+    number: int
+    waiting: list = field(default_factory=list)
+    preempted: list = field(default_factory=list)
+    running: list = field(default_factory=list)
+    ends_at: float = math.inf
+    chunks: dict = field(default_factory=dict)
+    draining: bool = False
+    gone_at: float = math.inf
+    busy: float = 0.0
+    began: float = 0.0
+
+    @property
+    def outstanding(self):
+        return len(self.waiting) + len(self.preempted) + len(self.running)
+
+    def decoding(self):
+        return [request for request in self.running if request.prefilled == request.target]
+
+    def context(self):
+        return sum(request.prefilled for request in self.running)
+
+
+class Stepwise:
+    """`actions` are (time, replicas): scale to so many at that time; the first is at 0 and ready at once."""
+
+    def __init__(self, model, arrivals, prompts, outputs, actions, startup_seconds, seed):
+        self.model = model
+        self.requests = [
+            Request(index, *values) for index, values in enumerate(zip(arrivals, prompts, outputs, strict=True))
+        ]
+        self.coming = list(self.requests)
+        self.actions = list(actions)
+        self.startup_seconds = list(startup_seconds)
+        self.replicas = []
+        self.routable = []
+        self.held = []
+        self.turn = 0
+        self.random = seed % 4294967295 + 1
+        self.now = 0.0
+
+    def run(self, until):
+        while True:
+            moment = min(self._moments())
+            if moment > until:
+                return self
+            self.now = moment
+            self._expire()
+            self._become_ready()
+            self._end_iterations()
+            while self.coming and self.coming[0].arrival <= moment:
+                self._arrive(self.coming.pop(0))
+            while self.actions and self.actions[0][0] <= moment:
+                self._scale(self.actions.pop(0)[1])
+            for replica in self.replicas:
+                if replica.ends_at == math.inf and replica.outstanding and replica.gone_at == math.inf:
+                    self._form(replica)
+
+    def _moments(self):
+        yield math.inf
+        if self.coming:
+            yield self.coming[0].arrival
+        if self.actions:
+            yield self.actions[0][0]
+        for replica in self.replicas:
+            if replica.gone_at == math.inf:
+                yield replica.ends_at
+                if replica.ready_at > self.now:
+                    yield replica.ready_at
+                for request in replica.waiting:
+                    yield request.arrival + self.model.timeout_seconds
+        for request in self.held:
+            yield request.arrival + self.model.timeout_seconds
+
+    def _expire(self):
+        for queue in [self.held, *(replica.waiting for replica in self.replicas)]:
+            for request in list(queue):
+                if request.arrival + self.model.timeout_seconds <= self.now:
+                    queue.remove(request)
+                    request.outcome, request.finish = "timed out", self.now
+        self._bury()
+
+    def _bury(self):
+        for replica in self.replicas:
+            if replica.draining and not replica.outstanding and replica.gone_at == math.inf:
+                replica.gone_at = self.now
+
+    def _become_ready(self):
+        for replica in self.replicas:
+            live = not replica.draining and replica.gone_at == math.inf
+            if live and replica.ready_at <= self.now and replica not in self.routable:
+                self.routable.append(replica)
+        if self.routable:
+            held, self.held = self.held, []
+            for request in held:
+                self._route(request)
+
+    def _arrive(self, request):
+        if request.prompt + request.output > self.model.longest_tokens:
+            request.outcome, request.finish = "rejected", self.now
+        elif self.routable:
+            self._route(request)
+        elif len(self.held) >= self.model.gateway_limit:
+            request.outcome, request.finish = "rejected", self.now
+        else:
+            self.held.append(request)
+
+    def _route(self, request):
+        count = len(self.routable)
+        if count == 1:
+            replica = self.routable[0]
+        elif self.model.router == 0:
+            chosen = self.turn % count
+            self.turn = chosen + 1
+            replica = self.routable[chosen]
+        elif self.model.router == 1:
+            start = self.turn % count
+            order = [(start + offset) % count for offset in range(count)]
+            chosen = min(order, key=lambda place: self.routable[place].outstanding)
+            self.turn = chosen + 1
+            replica = self.routable[chosen]
+        else:
+            one, other = self._draw(count), self._draw(count - 1)
+            other += other >= one
+            replica = min(self.routable[one], self.routable[other], key=lambda replica: replica.outstanding)
+        if len(replica.waiting) >= self.model.queue_limit:
+            request.outcome, request.finish = "rejected", self.now
+        else:
+            replica.waiting.append(request)
+
+    def _draw(self, count):
+        state = self.random
+        state ^= (state << 13) % 2**32
+        state ^= state >> 17
+        state ^= (state << 5) % 2**32
+        self.random = state
+        return state % count
+
+    def _scale(self, replicas):
+        live = [replica for replica in self.replicas if not replica.draining and replica.gone_at == math.inf]
+        for _ in range(replicas - len(live)):
+            ready_at = self.now + (0.0 if self.now == 0 else self.startup_seconds.pop(0))
+            self.replicas.append(Replica(ready_at, len(self.replicas)))
+            if ready_at <= self.now:
+                self.routable.append(self.replicas[-1])
+        order = sorted(
+            live,
+            key=lambda r: (r in self.routable, r.outstanding if r in self.routable else 0, -r.number),
+        )
+        for replica in order[: max(0, len(live) - replicas)]:
+            if replica in self.routable:
+                self.routable.remove(replica)
+                replica.draining = True
+            else:
+                replica.gone_at = self.now
+        self._bury()
+
+    def _form(self, replica):
+        model = self.model
+        full = False
+        if not model.conservative:
+            while self._held(replica) + len(replica.decoding()) > model.kv_tokens:
+                full = True
+                victim = replica.running.pop()
+                victim.prefilled = 0
+                replica.preempted.append(victim)
+        decoding = replica.decoding()
+        context = replica.context()
+        room = model.budget_tokens - len(decoding)
+        replica.chunks = {}
+        for request in replica.running:
+            if request.prefilled < request.target:
+                room -= self._take(replica, request, room)
+        while not full and room > 0 and (replica.preempted or replica.waiting):
+            queue = replica.preempted or replica.waiting
+            request = queue[-1] if replica.preempted else queue[0]
+            tokens = request.prompt + request.generated
+            free = model.kv_tokens - self._held(replica) - (0 if model.conservative else len(decoding))
+            need = tokens + request.output if model.conservative else tokens
+            if len(replica.running) >= model.max_sequences or need > free:
+                break
+            queue.remove(request)
+            replica.running.append(request)
+            request.target = tokens
+            room -= self._take(replica, request, room)
+        prefill = sum(replica.chunks.values())
+        squares = sum(
+            (request.prefilled + chunk) ** 2 - request.prefilled**2
+            for request in replica.running
+            if (chunk := replica.chunks.get(request.index))
+        )
+        work = prefill
+        if model.hinge_tokens >= 0:
+            work = max(0, prefill + len(decoding) - model.hinge_tokens)
+        seconds = (
+            model.base_seconds
+            + model.prefill_seconds * work
+            + model.sequence_seconds * len(decoding)
+            + model.context_seconds * context
+            + model.square_seconds * squares
+        )
+        replica.began = self.now
+        replica.ends_at = self.now + seconds
+
+    def _held(self, replica):
+        if self.model.conservative:
+            return sum(request.prompt + request.output for request in replica.running)
+        return sum(max(request.target, request.prefilled) for request in replica.running)
+
+    def _take(self, replica, request, room):
+        chunk = min(request.target - request.prefilled, room)
+        replica.chunks[request.index] = chunk
+        return chunk
+
+    def _end_iterations(self):
+        for replica in self.replicas:
+            if replica.ends_at > self.now or replica.gone_at < math.inf:
+                continue
+            replica.busy += self.now - replica.began
+            replica.ends_at = math.inf
+            for request in list(replica.running):
+                if request.index in replica.chunks:
+                    request.prefilled += replica.chunks[request.index]
+                    if request.prefilled < request.target:
+                        continue
+                else:
+                    request.prefilled += 1
+                    request.target += 1
+                self._emit(replica, request)
+            replica.chunks = {}
+        self._bury()
+
+    def _emit(self, replica, request):
+        request.generated += 1
+        if math.isnan(request.first):
+            request.first = self.now + self.model.front_seconds
+        if request.generated == request.output:
+            replica.running.remove(request)
+            request.outcome = "completed"
+            request.finish = (
+                self.now
+                + self.model.front_seconds
+                + self.model.back_seconds
+                + self.model.token_seconds * request.output
+            )
