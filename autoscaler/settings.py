@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PREFIX = "AUTOSCALER_"
 _DELIMITER = "__"
+_SCRAPES_PER_WINDOW = 4
 OTHER_VARIABLES = frozenset({"AUTOSCALER_NO_NUMBA"})
 """Variables of this program that are no settings of the daemon."""
 
@@ -81,6 +82,8 @@ class Prometheus(BaseModel):
     """Base address, without `/api/v1`. Default: the server on this machine."""
     query_deadline_seconds: Seconds = 5.0
     """The longest that one query may take. Default 5: a third of a tick, so that a slow one does not cost the next."""
+    scrape_interval_seconds: Seconds = 15.0
+    """How often Prometheus scrapes the backends. Default 15. After three of these a sample is no evidence any more."""
     rate_window_seconds: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 120.0
     """How much of the past rates and quantiles look at. Default 120: at least four scrapes even at 30 s."""
     token_file: Path | None = None
@@ -98,6 +101,11 @@ class Prometheus(BaseModel):
             raise ValueError("username_file and password_file belong together")
         if self.token_file is not None and self.username_file is not None:
             raise ValueError("must have a token_file or a username_file, not both")
+        if self.rate_window_seconds < _SCRAPES_PER_WINDOW * self.scrape_interval_seconds:
+            raise ValueError(
+                f"rate_window_seconds ({self.rate_window_seconds:g}) must be at least {_SCRAPES_PER_WINDOW} times "
+                f"scrape_interval_seconds ({self.scrape_interval_seconds:g}), or one lost scrape empties it"
+            )
         return self
 
 

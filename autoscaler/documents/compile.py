@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from autoscaler.documents.autoscaler import InferenceAutoscaler
 from autoscaler.documents.load import Documents, Loaded, find_policy, policy_names
 from autoscaler.documents.parse import Origin
 from autoscaler.documents.problems import key_path
+from autoscaler.documents.scenario import Scenario
 from autoscaler.documents.wording import close_match, listed, shown
 from autoscaler.engine.observation import COMPLETED_REQUESTS, GATEWAY_REQUESTS, PENDING_REQUESTS, SignalRequest
 from autoscaler.engine.spec import EngineSpec, Fallback, Mode, OnForeignChange, ScaleToZero, Startup
@@ -74,7 +75,7 @@ def compile_spec(
     """Return the engine's spec of a policy between bounds; `extra` is what else the fingerprint must change with."""
     pending = next((rule.target_per_replica for rule in policy.rules if isinstance(rule, PendingRequests)), None)
     context = PolicyContext(max_replicas, pending)
-    rules: tuple[Rule, ...] = tuple(rule.bind(context) for rule in policy.rules)  # type: ignore[misc]
+    rules = cast("tuple[Rule, ...]", tuple(rule.bind(context) for rule in policy.rules))
     up, down = policy.behavior.compiled()
     zero = policy.scale_to_zero
     return EngineSpec(
@@ -186,6 +187,20 @@ def compile_all(documents: Documents, *, interval_seconds: float = 15.0) -> tupl
     return tuple(targets)
 
 
+def scenario_problems(documents: Documents) -> tuple[Problem, ...]:
+    """Return what is wrong with the policies that the scenarios name."""
+    known = policy_names(documents.policies)
+    problems = []
+    for document, origin in documents.items:
+        names = document.spec.policies if isinstance(document, Scenario) else ()
+        for number, name in enumerate(names):
+            if name not in known:
+                allowed = f"must name a ScalingPolicy: {listed(known)}{close_match(name, known)}"
+                location = ("spec", "policies", number)
+                problems.append(Problem(origin.at(location), key_path(location), shown(name), allowed))
+    return tuple(problems)
+
+
 def _autoscalers(items: Sequence[Loaded]) -> list[tuple[InferenceAutoscaler, Origin]]:
     return [(item.document, item.origin) for item in items if isinstance(item.document, InferenceAutoscaler)]
 
@@ -217,14 +232,14 @@ def _misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, origin:
         allowed = f"must be one of {listed(BACKENDS)}{close_match(spec.backend, BACKENDS)}"
         return [_problem(origin, ("spec", "backend"), spec.backend, allowed)]
     problems = _zero_misfits(autoscaler, policy, origin)
-    for rule in policy.rules:
-        for request in rule.needs:  # type: ignore[attr-defined]
+    for rule in policy.compiled_rules:
+        for request in rule.needs:
             known = request.name in spec.signals or request.key in spec.signals
             if known or resolve(spec.backend, request.name) is not None:
                 continue
             place = ("spec", "policy", "rules") if spec.policy is not None else ("spec", "policyRef")
             allowed = (
-                f"the rule {rule.name!r} needs the signal {request.name}, which {spec.backend} does not have: "  # type: ignore[attr-defined]
+                f"the rule {rule.name!r} needs the signal {request.name}, which {spec.backend} does not have: "
                 f"give it in `spec.signals`, or use one of {listed(BACKENDS[spec.backend].signals)}"
             )
             problems.append(_problem(origin, place, None, allowed))

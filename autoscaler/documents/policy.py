@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, PlainValidator, SerializeAsAny, ValidationInfo, WithJsonSchema, model_validator
 
@@ -15,6 +15,8 @@ from autoscaler.rules.registry import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from autoscaler.engine.proposal import Rule
 
 
 def _rule(value: Any, info: ValidationInfo) -> RuleModel:  # noqa: ANN401 - whatever the file holds
@@ -70,9 +72,14 @@ class ScalingPolicySpec(DocumentModel):
     behavior: Annotated[Behavior, EmptyIfNull] = Behavior()
     """autoscaling/v2's block, as an HPA has it."""
 
+    @property
+    def compiled_rules(self) -> tuple[Rule, ...]:
+        """The rules, as the engine knows them; not yet bound to a target."""
+        return cast("tuple[Rule, ...]", self.rules)
+
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        counts = Counter(rule.name for rule in self.rules)  # type: ignore[attr-defined]
+        counts = Counter(rule.name for rule in self.compiled_rules)
         twice = [name for name, count in counts.items() if count > 1]
         if twice:
             raise ValueError(f"two rules are called {listed(twice)}: give each a `name` of its own")

@@ -1,0 +1,81 @@
+"""`autoscaler check`: whether documents are right, and which of the series they need exist."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads it
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autoscaler.cli.series import report
+from autoscaler.documents.autoscaler import InferenceAutoscaler
+from autoscaler.documents.compile import compile_all, scenario_problems
+from autoscaler.documents.lint import rule_warnings, warnings
+from autoscaler.documents.load import Loaded, load
+from autoscaler.documents.plugins import registry
+from autoscaler.documents.policy import ScalingPolicy
+from autoscaler.errors import DocumentError, UsageError
+from autoscaler.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from autoscaler.documents.compile import CompiledTarget
+
+
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Option("--file", "-f", help="File or folder of documents; may be given again.")
+    ] = None,
+    prometheus: Annotated[
+        str, typer.Option("--prometheus", metavar="URL", help="Say which series exist there, and which name was meant.")
+    ] = "",
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="Settings: documents, rule files, and how to log in."),
+    ] = None,
+) -> None:
+    """Validate documents, and say which of their series exist.
+
+    Exits with 0 if all are right, 2 if any is wrong, 1 if Prometheus does not answer.
+    """
+    settings = load_settings(settings_file)
+    paths = tuple(files or settings.documents)
+    if not paths:
+        raise UsageError("check: needs -f FILE or FOLDER, or `documents` in the settings")
+    documents = load(paths, registry(settings.rule_files))
+    targets = compile_all(documents, interval_seconds=settings.interval_seconds)
+    if problems := scenario_problems(documents):
+        raise DocumentError(*problems)
+    by_key = {target.key: target for target in targets}
+    for item in documents.items:
+        typer.echo(f"ok {item.origin.at()}: {_summary(item, by_key)}")
+        for warning in _warnings(item, by_key):
+            typer.echo(f"  warning: {warning}")
+    if prometheus:
+        for line in report(targets, settings.prometheus.model_copy(update={"url": prometheus})):
+            typer.echo(line)
+
+
+def _summary(item: Loaded, targets: Mapping[str, CompiledTarget]) -> str:
+    document = item.document
+    if isinstance(document, InferenceAutoscaler):
+        target = targets[document.target_key]
+        spec = target.spec
+        rules = ", ".join(rule.name for rule in spec.rules)
+        scale = f"{target.kind} {target.target_name}, {spec.min_replicas} to {spec.max_replicas} replicas"
+        return f"{item.title}: {scale}, {spec.mode}, rules {rules}"
+    if isinstance(document, ScalingPolicy):
+        return f"{item.title}: rules {', '.join(str(name) for name in _names(document))}"
+    return f"{item.title}: policies {', '.join(document.spec.policies)}"
+
+
+def _names(policy: ScalingPolicy) -> Iterator[str]:
+    return (rule.name for rule in policy.spec.compiled_rules)
+
+
+def _warnings(item: Loaded, targets: Mapping[str, CompiledTarget]) -> tuple[str, ...]:
+    document = item.document
+    if isinstance(document, InferenceAutoscaler):
+        return warnings(targets[document.target_key])
+    return rule_warnings(document.spec.compiled_rules) if isinstance(document, ScalingPolicy) else ()
