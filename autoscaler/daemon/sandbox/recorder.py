@@ -57,7 +57,7 @@ def _with_moment(record: Record, target: TargetReport, fleet: FleetNumbers, elap
         (fleet.arrived - record.arrived) / (elapsed - since) if elapsed > since else 0.0,
         sum(waits) if waits else None,
         _value(signals, TTFT.key),
-        _value(signals, GPU_UTILIZATION),
+        _gpu_percent(signals, fleet),
         fleet.count(Life.READY),
         fleet.count(Life.STARTING),
         target.facts.spec_replicas if target.facts else 0,
@@ -78,6 +78,13 @@ def _with_decision(record: Record, target: TargetReport, elapsed: float) -> Reco
     dry = " (dry run: not written)" if dry_run else ""
     changes = (*record.changes, change_line(decision, elapsed) + dry)[-_CHANGES_KEPT:]
     return record._replace(change=decision, change_seconds=elapsed, changes=changes)
+
+
+def _gpu_percent(signals: Mapping[str, Signal], fleet: FleetNumbers) -> float | None:
+    """Return the signal if a rule asks for it, else what the ready replicas' GPUs would have said."""
+    measured = _value(signals, GPU_UTILIZATION)
+    shares = [replica.busy_ratio for replica in fleet.replicas if replica.life is Life.READY]
+    return 100 * sum(shares) / len(shares) if measured is None and shares else measured
 
 
 def _value(signals: Mapping[str, Signal], key: str) -> float | None:

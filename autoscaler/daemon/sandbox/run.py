@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -31,8 +32,8 @@ _FASTEST = 100.0
 class SandboxOptions(NamedTuple):
     """What `autoscaler run --sandbox` takes."""
 
-    speed: float = 1.0
-    """Simulated seconds per second."""
+    speed: float = 30.0
+    """Simulated seconds per second; the default tells the story in a minute."""
     duration_seconds: float | None = None
     """Real seconds; None for one telling of the story."""
     backend: str = "vllm"
@@ -51,7 +52,7 @@ def run_sandbox(options: SandboxOptions, file: IO[str] | None = None) -> None:
     file = sys.stdout if file is None else file
     simulated = story_seconds() if options.duration_seconds is None else options.duration_seconds * options.speed
     warnings = StringIO()
-    logs.configure(logs.LogFormat.CONSOLE, level=logs.logging.WARNING, stream=warnings)
+    logs.configure(logs.LogFormat.CONSOLE, level=logging.WARNING, stream=warnings)
     stop = threading.Event()
     with (
         _stopped_by_signals(stop),

@@ -40,11 +40,11 @@ PROMPT = Lengths(median=700.0, sigma=0.7, limit=4000)
 OUTPUT = Lengths(median=160.0, sigma=0.6, limit=800)
 """About a chat's: means of 890 and 190 tokens."""
 
-PEAK_RATE = 10.0
+PEAK_RATE = 9.0
 
 STORY: tuple[Chapter, ...] = (
     Chapter("quiet", "A little traffic: one replica is enough.", 90.0, 1.2, 1.2),
-    Chapter("rise", "Traffic rises tenfold. New replicas must load their model first.", 240.0, 1.2, PEAK_RATE),
+    Chapter("rise", "Traffic rises eightfold. New replicas must load their model first.", 240.0, 1.2, PEAK_RATE),
     Chapter("peak", "It stays high: the new replicas are ready, queue and P99 recover.", 330.0, PEAK_RATE, PEAK_RATE),
     Chapter("fall", "Traffic falls. Nothing is lowered before the window has passed.", 180.0, PEAK_RATE, 0.0),
     Chapter("idle", "No traffic at all: down to one, and by the idle timer to zero.", 480.0, 0.0, 0.0),
