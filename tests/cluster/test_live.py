@@ -15,6 +15,8 @@ from tests.real.api import STRATEGIC
 from tests.real.waiting import eventually
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.real.control_plane import ControlPlane
 
 pytestmark = pytest.mark.cluster
@@ -197,3 +199,25 @@ def test_other_writers(control_plane: ControlPlane, cluster: KubernetesCluster, 
         {"metadata": {"name": "cpu"}, "spec": {"scaleTargetRef": target, "maxReplicas": 3}},
     )
     assert _facts(cluster, TargetRef(namespace, "a")).other_writers == ("HorizontalPodAutoscaler/cpu",)
+
+
+def test_in_cluster(
+    control_plane: ControlPlane,
+    namespace: str,
+    deploy: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a kubeconfig, inside a pod, the mounted token of the ServiceAccount is what is sent."""
+    deploy("a", 1)
+    control_plane.api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "pod"}})
+    (tmp_path / "token").write_text(control_plane.account_token(namespace, "pod"))
+    host, _, port = control_plane.url.removeprefix("https://").partition(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_CERT_FILENAME", str(control_plane.ca_file))
+    cluster = KubernetesCluster.from_kubeconfig(None)
+    ref = TargetRef(namespace, "a")
+    assert f'"system:serviceaccount:{namespace}:pod" cannot list' in str(cluster.observe([ref], 5)[ref.key])
+    cluster.close()
