@@ -86,7 +86,7 @@ def metric_names(query: str) -> tuple[str, ...]:
 
 
 def variants(name: str) -> tuple[str, ...]:
-    """Return the names under which the same series is often found: another prefix, `_` for `:`, a suffix more or less."""
+    """Return names under which the same series is often found: another prefix, `_` for `:`, a suffix more or less."""
     bare = _PREFIX.sub("", name)
     swapped = name.replace(":", "_", 1) if ":" in name else name.replace("_", ":", 1)
     spellings = [swapped, bare, f"ray_{name.replace(':', '_')}", f"{name}_total", name.removesuffix("_total")]

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import ClassVar, Literal
+
+import pytest
+
+from autoscaler.engine.proposal import Role, abstain
+from autoscaler.errors import UsageError
+from autoscaler.rules.base import RuleModel
+from autoscaler.rules.registry import BUILT_IN, register
+
+
+class Complete(RuleModel):
+    """A rule with all its parts."""
+
+    type: Literal["complete"] = "complete"
+    name: str = "complete"
+    role: ClassVar = Role.GUARD
+    needs: ClassVar = ()
+
+    def propose(self, observation, fleet, memory, now):
+        return abstain("nothing to say"), memory
+
+
+class Namesake(Complete):
+    """Another class of the same type."""
+
+
+class Untyped(RuleModel):
+    """Has no type."""
+
+
+class Nameless(RuleModel):
+    """Has a type and no name."""
+
+    type: Literal["nameless"] = "nameless"
+
+
+class Silent(RuleModel):
+    """Has no role, no needs and nothing to propose."""
+
+    type: Literal["silent"] = "silent"
+    name: str = "silent"
+
+
+def test_the_built_in_types():
+    """The five types that documents may use out of the box; each class' type is its key, and its default name."""
+    assert list(BUILT_IN) == ["pendingRequests", "queueDepth", "latency", "gpuUtilization", "threshold"]
+    for kind, rule in BUILT_IN.items():
+        assert rule.model_fields["type"].default == kind
+        assert rule.model_fields["name"].default == kind
+
+
+def test_registering_adds_and_leaves_the_old_registry_alone():
+    """A registry is a value."""
+    more = register(BUILT_IN, Complete, "here")
+    assert more["complete"] is Complete
+    assert "complete" not in BUILT_IN
+    assert isinstance(more, MappingProxyType)
+
+
+def test_the_same_class_twice_is_no_conflict():
+    """A package may offer a rule that a settings file names too."""
+    once = register(BUILT_IN, Complete, "here")
+    assert register(once, Complete, "there") == once
+
+
+@pytest.mark.parametrize(
+    ("candidate", "says"),
+    [
+        (Namesake, r"there: the rule type 'complete' is already that of .*Complete"),
+        (Untyped, r'there: Untyped needs a type, such as type: Literal\["myRule"\] = "myRule"'),
+        (Nameless, r'there: Nameless needs a name, such as name: str = "nameless"'),
+        (Silent, r"there: Silent lacks role, needs, propose"),
+        (int, r"there: <class 'int'> must be a subclass of autoscaler.rules.base.RuleModel"),
+        (Complete(), r"must be a subclass"),
+    ],
+    ids=["type taken", "no type", "no name", "no parts", "no rule", "an instance"],
+)
+def test_what_is_no_rule_is_refused_by_name(candidate, says):
+    """The message says where it came from and what is missing."""
+    with pytest.raises(UsageError, match=says):
+        register(register(BUILT_IN, Complete, "here"), candidate, "there")
