@@ -1,0 +1,109 @@
+"""The presets, and the PromQL that they make."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoscaler.signals.presets import BACKENDS, DCGM, PRESETS, TGI, UNITS, VLLM, Form, Preset, Term, resolve
+from autoscaler.signals.promql import evidence_query, existing_query, exported_names, scope, term_query
+
+RUNNING, TTFT = Term("running", Form.VALUE), Term("first_token", Form.BUCKETS)
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_every_signal_has_its_series_and_a_unit(preset: Preset) -> None:
+    """No formula names a series that is not there, and every signal is a standard one."""
+    for name, formula in preset.signals.items():
+        assert name in UNITS
+        assert {term.series for term in formula.terms} <= set(preset.series)
+    used = {term.series for formula in preset.signals.values() for term in formula.terms}
+    assert used == set(preset.series)
+
+
+def test_backends_share_the_gpu_exporter() -> None:
+    """GPU use is measured beside the backend; a signal nobody measures is None."""
+    assert set(BACKENDS) == {"vllm", "tgi"}
+    gpu = resolve("vllm", "gpuUtilization")
+    assert gpu is not None
+    assert gpu.preset is DCGM
+    assert resolve("tgi", "timeToFirstToken") is None
+    assert resolve("vllm", "gatewayRequests") is None
+    assert resolve("unheard-of", "queueDepth") is None
+    assert resolve("dcgm", "queueDepth") is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "term", "expected"),
+    [
+        pytest.param(
+            VLLM,
+            RUNNING,
+            'sum by (namespace, pod) (vllm:num_requests_running{namespace=~"a|b"})',
+            id="gauge",
+        ),
+        pytest.param(
+            VLLM,
+            Term("kv_cache", Form.VALUE),
+            '100 * max by (namespace, pod) (vllm:kv_cache_usage_perc{namespace=~"a|b"} >= 0 <= 1)'
+            ' or 100 * max by (namespace, pod) (vllm:gpu_cache_usage_perc{namespace=~"a|b"} >= 0 <= 1)',
+            id="old and new name",
+        ),
+        pytest.param(
+            VLLM,
+            TTFT,
+            'sum by (namespace, pod, le) (rate(vllm:time_to_first_token_seconds_bucket{namespace=~"a|b"}[120000ms]))',
+            id="histogram",
+        ),
+        pytest.param(
+            VLLM,
+            Term("tokens", Form.RATE),
+            'sum by (namespace, pod) (rate(vllm:generation_tokens_total{namespace=~"a|b"}[120000ms]))',
+            id="rate",
+        ),
+    ],
+)
+def test_query_text(preset: Preset, term: Term, expected: str) -> None:
+    """One query serves all targets, joins names by `or`, and answers by pod."""
+    assert term_query(preset, term, scope(["b", "a", "b"]), 120.0) == expected
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_no_query_turns_missing_into_zero(preset: Preset) -> None:
+    """No `vector(0)`, no sum of old and new names: what is missing stays missing."""
+    for formula in preset.signals.values():
+        for term in formula.terms:
+            text = term_query(preset, term, "", 120.0)
+            assert "vector" not in text
+            assert " + " not in text
+
+
+def test_gpu_query_reads_both_forms_of_the_labels() -> None:
+    """With the chart's default the GPU's user stands in `exported_pod`, with honorLabels in `pod`."""
+    text = term_query(DCGM, Term("busy", Form.VALUE), "ml", 120.0)
+    assert 'by (exported_namespace, exported_pod) (DCGM_FI_PROF_GR_ENGINE_ACTIVE{exported_namespace=~"ml"' in text
+    assert 'by (namespace, pod) (DCGM_FI_PROF_GR_ENGINE_ACTIVE{namespace=~"ml", exported_pod=""}' in text
+    assert text.index("PROF_GR_ENGINE_ACTIVE") < text.index("DEV_GPU_UTIL")
+
+
+def test_evidence_is_of_the_samples_own_time() -> None:
+    """`timestamp` must have a plain selector as its argument, or it tells the time of the query."""
+    assert evidence_query(VLLM, "") == "max by (namespace, pod) (timestamp(vllm:num_requests_running))"
+    assert evidence_query(TGI, "a") == (
+        'min by (namespace, pod) (timestamp(up{namespace=~"a", pod!=""}))'
+        ' and on (namespace, pod) (min by (namespace, pod) (up{namespace=~"a", pod!=""}) == 1)'
+    )
+
+
+def test_scope_is_left_out_when_it_would_be_too_long() -> None:
+    """A query travels in an address, and a thousand namespaces do not fit into one."""
+    assert scope(["b", "a", "a"]) == "a|b"
+    assert scope(f"namespace-{i}" for i in range(1000)) == ""
+    assert term_query(VLLM, RUNNING, "", 120.0) == "sum by (namespace, pod) (vllm:num_requests_running)"
+
+
+def test_names_can_be_looked_up() -> None:
+    """Every name a preset may read can be asked for in one query."""
+    names = list(exported_names(VLLM))
+    assert "vllm:time_to_first_token_seconds_bucket" in names
+    assert "vllm:gpu_cache_usage_perc" in names
+    assert existing_query(["b", "a"]) == 'group by (__name__) ({__name__=~"a|b"})'
