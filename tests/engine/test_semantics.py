@@ -60,6 +60,8 @@ def idle_state(for_seconds: float, replicas: int = 1, **more) -> State:
         (10, 11.0, 10),
         (1, 0.0, 1),
         (3, 3.0000000001, 3),
+        (10, 9.0, 10),
+        (5, 3.0000000001, 3),
     ],
 )
 def test_demand_is_rounded_up_outside_the_tolerance(current, demand, replicas):
@@ -134,6 +136,13 @@ def test_a_veto_forbids_a_step_down():
     decision, _ = decide(spec(*rules), observation(5, signals=signals(queueDepth=2)))
     assert (decision.replicas, decision.reason) == (5, Reason.VETO)
     assert "latency: P99 near 2 s" in decision.explain()
+
+
+def test_a_veto_that_changes_nothing_is_not_the_reason():
+    """The demand asks for the present count: there is nothing to veto."""
+    rules = (Demand(), Says(Proposal(Kind.VETO, 0, "near")))
+    decision, _ = decide(spec(*rules), observation(5, signals=signals(queueDepth=5)))
+    assert (decision.replicas, decision.reason) == (5, Reason.DEMAND)
 
 
 def test_a_veto_does_not_stop_a_step_up():
@@ -447,6 +456,13 @@ def test_stuck_replicas_do_not_stop_a_step_down():
     """What is not needed goes, stuck or not."""
     fleet = (*(ready(f"r{n}") for n in range(4)), *(starting(f"u{n}", reason="Unschedulable") for n in range(4)))
     assert decide(spec(), observation(8, fleet, signals=signals(queueDepth=3)))[0].replicas == 3
+
+
+def test_stuck_replicas_that_are_not_needed_go():
+    """Less is wanted than asked for, though more than serves: down to what is wanted, and no probe."""
+    fleet = (*(ready(f"r{n}") for n in range(4)), *(starting(f"u{n}", reason="Unschedulable") for n in range(4)))
+    state = seen_before(8, backoff_seconds=60.0, probe_at=NOW - 1)
+    assert decide(spec(), observation(8, fleet, signals=signals(queueDepth=6)), state)[0].replicas == 6
 
 
 def test_a_rolling_update_lowers_nothing_and_backs_off_from_nothing():
