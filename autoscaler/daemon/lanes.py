@@ -112,13 +112,13 @@ class _Batch(Generic[T]):
     def _work(self) -> None:
         while (taken := self._take()) is not None:
             key, call = taken
-            outcome: Outcome[T] = Outcome(late="the call ended its thread")
             try:
                 outcome = Outcome(value=call())
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this call's own
                 outcome = Outcome(error=error)
-            finally:
-                self._finish(key, outcome)
+            except BaseException as error:  # noqa: BLE001 - it would end this thread only, and never free the lane
+                outcome = Outcome(error=RuntimeError(f"the call raised {error!r}"))
+            self._finish(key, outcome)
 
     def _take(self) -> tuple[str, Callable[[], T]] | None:
         with self._changed:

@@ -86,11 +86,11 @@ def test_what_was_not_begun_by_the_deadline_never_is(gate):
 
 
 def test_a_call_that_ends_its_thread_frees_its_lane():
-    """SystemExit in a call ends neither the process nor the lane."""
+    """SystemExit in a call is that call's error, and frees its lane."""
     lanes: Lanes[object] = Lanes("test")
 
     def leave() -> None:
         raise SystemExit
 
-    assert lanes.run({"leaver": leave}, 10)["leaver"].late
+    assert "SystemExit" in str(lanes.run({"leaver": leave}, 10)["leaver"].error)
     assert lanes.taken == frozenset()

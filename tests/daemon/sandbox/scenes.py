@@ -6,9 +6,10 @@ import math
 
 from autoscaler.daemon.sandbox.history import Moment
 from autoscaler.daemon.sandbox.numbers import FleetNumbers, HistogramNumbers, Life, ReplicaNumbers
-from autoscaler.daemon.sandbox.scene import Scene, Setting
+from autoscaler.daemon.sandbox.scene import Change, Scene, Setting
 from autoscaler.engine.decision import Decision, Reason, Stage
 from autoscaler.engine.fleet import Fleet
+from autoscaler.engine.observation import SignalRequest
 from autoscaler.engine.proposal import Kind, Proposal
 
 EMPTY = HistogramNumbers((math.inf,), (0,), 0.0)
@@ -19,6 +20,7 @@ SETTING = Setting(
     speed=30.0,
     duration_seconds=1800.0,
     max_replicas=6,
+    latency=SignalRequest("timeToFirstToken", 0.99),
     objective_seconds=2.0,
     daemon_address="127.0.0.1:45123",
     gateway_address="127.0.0.1:45124",
@@ -65,7 +67,7 @@ def decision(before=1, after=3, reason=Reason.DEMAND, why=LONG):
     return Decision("inference/llama-8b", 300.0, before, after, reason, trail, proposals, fleet)
 
 
-def scene(elapsed_seconds=360.0, changes=(), **fields):
+def scene(elapsed_seconds=360.0, **fields):
     """Return a scene in the middle of the rise: one replica ready and two on their way."""
     fleet = FleetNumbers(
         360.0, (replica("a", Life.READY), replica("b", Life.STARTING), replica("c", Life.STARTING)), 0, 500
@@ -76,8 +78,6 @@ def scene(elapsed_seconds=360.0, changes=(), **fields):
         "fleet": fleet,
         "moments": moments(int(elapsed_seconds)),
         "decision": decision(),
-        "change": decision(),
-        "change_seconds": 300.0,
-        "changes": changes,
+        "changes": (Change(300.0, decision()),),
     }
     return Scene(elapsed_seconds=elapsed_seconds, **(values | fields))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from autoscaler.daemon.sandbox.plain import change_line
+from autoscaler.daemon.sandbox.scene import Change
 from autoscaler.daemon.sandbox.screen import PlainScreen, choose_screen
 from autoscaler.engine.decision import Reason
 
@@ -16,7 +17,7 @@ def test_not_a_terminal_gets_plain_lines_without_escape_codes():
     file = io.StringIO()
     screen = choose_screen(file, scenes.SETTING)
     assert isinstance(screen, PlainScreen)
-    screen.show(scenes.scene(changes=(change_line(scenes.decision(), 300.0),)))
+    screen.show(scenes.scene())
     screen.close(["done"])
     text = file.getvalue()
     assert "\x1b" not in text
@@ -29,20 +30,21 @@ def test_each_change_and_chapter_is_written_once():
     """The same scene again writes nothing; a state line comes every five seconds of real time."""
     file, now = io.StringIO(), 0.0
     screen = PlainScreen(file, scenes.SETTING, lambda: now)
-    scene = scenes.scene(changes=("[05:00] 1 -> 3 replicas",))
+    scene = scenes.scene()
     for _ in range(10):
         screen.show(scene)
     lines = file.getvalue().splitlines()
     assert len(lines) == 4
     now = 5.0
-    screen.show(scene._replace(changes=(*scene.changes, "[06:15] 3 -> 4 replicas")))
-    assert file.getvalue().splitlines()[4:] == ["[06:15] 3 -> 4 replicas", lines[3]]
+    again = Change(375.0, scenes.decision(3, 4, why="68 pending"))
+    screen.show(scene._replace(changes=(*scene.changes, again)))
+    assert file.getvalue().splitlines()[4:] == ["[06:15] 3 -> 4 replicas (Demand): 68 pending", lines[3]]
 
 
 def test_no_replica_and_no_signal_are_words():
     """At zero there is `no replica`, and what is not known is a dash."""
     file = io.StringIO()
-    moment = scenes.moments(15)[-1]._replace(queue=None, ttft_seconds=None, gpu_percent=None, rate=0.0)
+    moment = scenes.moments(15)[-1]._replace(queue=None, latency_seconds=None, gpu_percent=None, rate=0.0)
     empty = scenes.scene().fleet._replace(replicas=())
     PlainScreen(file, scenes.SETTING, lambda: 0.0).show(scenes.scene(fleet=empty, moments=(moment,)))
     assert "[06:00] no replica | 0.0 req/s | queue - | P99 TTFT - | GPU -" in file.getvalue()
@@ -58,5 +60,5 @@ def test_file_that_cannot_show_a_letter_gets_a_question_mark():
 
 def test_hold_at_the_same_count_names_the_sizing():
     """A line for a decision without any moving stage gives the sizing's reason."""
-    line = change_line(scenes.decision(3, 3, Reason.IDLE, "4 pending"), 61.0)
+    line = change_line(Change(61.0, scenes.decision(3, 3, Reason.IDLE, "4 pending")))
     assert line.startswith("[01:01] 3 -> 3 replicas (Idle): ")

@@ -33,8 +33,8 @@ FULL = FleetNumbers(
     "scene",
     [
         scenes.scene(),
-        scenes.scene(0.0, decision=None, change=None),
-        scenes.scene(change=None),
+        scenes.scene(0.0, decision=None, changes=()),
+        scenes.scene(changes=()),
         scenes.scene(1799.0, fleet=FULL),
         scenes.scene(7000.0, setting=scenes.SETTING._replace(duration_seconds=float("inf"))),
     ],
@@ -76,10 +76,10 @@ def test_starting_replica_says_how_long_it_still_takes():
 
 def test_unknown_is_a_dash_and_never_zero():
     """A signal that is not known shows no number."""
-    moment = scenes.moments(30)[-1]._replace(ttft_seconds=None, queue=None)
+    moment = scenes.moments(30)[-1]._replace(latency_seconds=None, queue=None)
     lines = render(scenes.scene(moments=(moment,)))
     assert next(line for line in lines if line.startswith("│ queue  ")).split()[2] == "-"
-    assert next(line for line in lines if line.startswith("│ P99 TTFT ")).split()[3] == "-"
+    assert next(line for line in lines if line.startswith("│ P99 TTFT ")).split()[4] == "-"
 
 
 def test_future_is_dark_and_past_has_curves():
