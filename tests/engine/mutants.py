@@ -1,4 +1,4 @@
-"""One-line faults in the engine's stages, and whether the engine's tests notice each: `python -m tests.engine.mutants [MODULE ...]`.
+"""One-line faults in the engine's stages, and whether its tests notice: `python -m tests.engine.mutants [MODULE ...]`.
 
 Every mutant is applied to a copy of the package, and the tests of `tests/engine` and `tests/conformance` run against
 it. A survivor is a rule that nobody checks; the exit code is the number of survivors.
