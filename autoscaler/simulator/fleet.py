@@ -54,6 +54,14 @@ _STATES = {
 }
 
 
+class States(NamedTuple):
+    """How many replicas are in which state."""
+
+    starting: int
+    ready: int
+    draining: int
+
+
 class Histogram(NamedTuple):
     """A Prometheus histogram of durations in seconds."""
 
@@ -312,9 +320,10 @@ class SimulatedFleet:
         starting = fleet.ready_at[fleet.state == kernel.STARTING]
         self._book.times[kernel.NEXT_READY] = starting.min(initial=math.inf)
 
-    def count(self, state: ReplicaState) -> int:
-        """Return how many replicas are in a state."""
-        return sum(_STATES.get(int(code)) is state for code in self._fleet.state[: self._book.counts[kernel.SLOTS]])
+    def states(self) -> States:
+        """Return how many replicas start, serve and drain."""
+        codes = self._fleet.state.tolist()
+        return States(codes.count(kernel.STARTING), codes.count(kernel.READY), codes.count(kernel.DRAINING))
 
     def gateway_waiting(self) -> int:
         """Return how many requests the gateway holds because no replica is ready."""

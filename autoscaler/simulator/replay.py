@@ -1,0 +1,215 @@
+"""Traffic replayed through a decider: the kernel to the next tick, what monitoring shows, the decision, the scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from autoscaler.engine.observation import Observation, Replica
+from autoscaler.engine.state import State, confirm_write
+from autoscaler.simulator import kernel
+from autoscaler.simulator.signals import Monitoring, Scraping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from autoscaler.engine.decision import Decider
+    from autoscaler.engine.observation import SignalRequest
+    from autoscaler.engine.spec import EngineSpec
+    from autoscaler.simulator.fleet import SimulatedFleet, Snapshot
+
+EPOCH_SECONDS = 1_700_006_400.0
+"""The UTC epoch seconds of a fleet's time 0: a midnight, and a Wednesday."""
+TARGET = "simulation/fleet"
+_SCRAPING = Scraping()
+
+
+class Contestant(NamedTuple):
+    """Whatever runs the fleet."""
+
+    name: str
+    decider: Decider
+    requests: tuple[SignalRequest, ...]
+    """The signals that it wants to see."""
+    spec: EngineSpec | None = None
+    """Of a native engine: its rate limits count confirmed writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What is the same for every contestant."""
+
+    horizon_seconds: float
+    """Capacity is billed up to here."""
+    initial_replicas: int
+    startup_seconds: float
+    """What the replicas of the beginning are said to have taken."""
+    interval_seconds: float = 15.0
+    scraping: Scraping = _SCRAPING
+    replicas_quota: int | None = None
+    """Replicas that there are GPUs for; more stay unschedulable."""
+
+
+class Tick(NamedTuple):
+    """The fleet at one decision."""
+
+    at: float
+    wanted: int
+    """As decided."""
+    ready: int
+    starting: int
+    unschedulable: int
+    terminating: int
+    waiting: int
+    """At replicas and at the gateway."""
+
+
+class Story(NamedTuple):
+    """What happened besides the requests."""
+
+    ticks: tuple[Tick, ...]
+    scale_ups: int
+    scale_downs: int
+    decide_seconds: float
+    """Spent in the decider, by `timer`."""
+
+
+class Progress(Protocol):
+    """Told of the simulated time, now and then."""
+
+    def __call__(self, simulated_seconds: float) -> None:
+        """Take note."""
+
+
+def replay(
+    fleet: SimulatedFleet,
+    contestant: Contestant,
+    course: Course,
+    *,
+    timer: Callable[[], float],
+    progress: Progress = lambda _: None,
+) -> Story:
+    """Run a fleet that holds its requests, but has no replica yet, to the horizon.
+
+    `timer` gives the seconds that `decide_seconds` is made of.
+    """
+    run = _Run(fleet, contestant, course, timer)
+    for at, scrapes in _stops(course):
+        fleet.advance(at)
+        if scrapes:
+            run.monitoring.scrape(fleet.snapshot(), fleet.gateway_waiting())
+        else:
+            run.tick(at)
+            progress(at)
+    fleet.advance(course.horizon_seconds)
+    progress(course.horizon_seconds)
+    return run.story()
+
+
+def _stops(course: Course) -> Iterator[tuple[float, bool]]:
+    """Yield the moments of scrapes (true) and ticks (false) in order, a scrape before a tick of the same moment."""
+    scrapes = ticks = 0
+    while True:
+        scrape_at = course.scraping.phase_seconds + scrapes * course.scraping.interval_seconds
+        tick_at = (ticks + 1) * course.interval_seconds
+        if min(scrape_at, tick_at) > course.horizon_seconds:
+            return
+        if scrape_at <= tick_at:
+            yield scrape_at, True
+            scrapes += 1
+        else:
+            yield tick_at, False
+            ticks += 1
+
+
+class _Run:
+    """The state of one replay."""
+
+    def __init__(
+        self, fleet: SimulatedFleet, contestant: Contestant, course: Course, timer: Callable[[], float]
+    ) -> None:
+        self._fleet = fleet
+        self._contestant = contestant
+        self._course = course
+        self._timer = timer
+        self._state = State()
+        self._wanted = course.initial_replicas
+        self._unschedulable_since: list[float] = []
+        self._ticks: list[Tick] = []
+        self._ups = self._downs = 0
+        self._decide_seconds = 0.0
+        self.monitoring = Monitoring(fleet.model, course.scraping, EPOCH_SECONDS)
+        self._place(0.0)
+
+    def tick(self, at: float) -> None:
+        """Observe, decide, scale."""
+        self._place(at)
+        snapshot = self._fleet.snapshot()
+        observation = self._observe(snapshot, at)
+        now = EPOCH_SECONDS + at
+        began = self._timer()
+        decision, self._state = self._contestant.decider.decide(observation, self._state, now)
+        self._decide_seconds += self._timer() - began
+        if decision.replicas != self._wanted:
+            self._scale(decision.replicas, at)
+        self._note(snapshot, at)
+
+    def _scale(self, replicas: int, at: float) -> None:
+        before, self._wanted = self._wanted, replicas
+        self._ups += replicas > before
+        self._downs += replicas < before
+        if self._contestant.spec is not None:
+            self._state = confirm_write(self._state, self._contestant.spec, before, replicas, EPOCH_SECONDS + at)
+        self._place(at)
+
+    def _place(self, at: float) -> None:
+        """Give the fleet the replicas that are wanted, as far as there are GPUs; draining ones still hold theirs."""
+        quota = self._course.replicas_quota
+        states = self._fleet.states()
+        live = states.starting + states.ready
+        room = self._wanted if quota is None else max(live, quota - states.draining)
+        placed = min(self._wanted, room)
+        if placed != live:
+            self._fleet.scale_to(placed, at)
+        missing = self._wanted - placed
+        del self._unschedulable_since[missing:]
+        self._unschedulable_since += [at] * (missing - len(self._unschedulable_since))
+
+    def _observe(self, snapshot: Snapshot, at: float) -> Observation:
+        numbers, states = snapshot.number.tolist(), snapshot.state.tolist()
+        created, ready_at = snapshot.created_at.tolist(), snapshot.ready_at.tolist()
+        ready = {
+            number: start
+            for number, state, start in zip(numbers, states, created, strict=True)
+            if state == kernel.READY
+        }
+        replicas = tuple(map(self._replica, numbers, states, created, ready_at))
+        stuck = (
+            Replica(f"fleet-unschedulable-{place}", "Pending", False, EPOCH_SECONDS + since, reason="Unschedulable")  # noqa: FBT003
+            for place, since in enumerate(self._unschedulable_since)
+        )
+        signals = self.monitoring.read(self._contestant.requests, ready, at)
+        return Observation(TARGET, self._wanted, (*replicas, *stuck), signals)
+
+    def _replica(self, number: int, state: int, created_at: float, ready_at: float) -> Replica:
+        if number < self._course.initial_replicas:
+            created_at -= self._course.startup_seconds
+        serving = state != kernel.STARTING
+        return Replica(
+            f"fleet-{number}",
+            "Running" if serving else "Pending",
+            state == kernel.READY,
+            EPOCH_SECONDS + created_at,
+            EPOCH_SECONDS + ready_at if serving else None,
+            state == kernel.DRAINING,
+        )
+
+    def _note(self, snapshot: Snapshot, at: float) -> None:
+        states = self._fleet.states()
+        waiting = int(snapshot.waiting.sum()) + self._fleet.gateway_waiting()
+        stuck = len(self._unschedulable_since)
+        self._ticks.append(Tick(at, self._wanted, states.ready, states.starting, stuck, states.draining, waiting))
+
+    def story(self) -> Story:
+        """Return what happened."""
+        return Story(tuple(self._ticks), self._ups, self._downs, self._decide_seconds)
