@@ -19,8 +19,8 @@ class Moment(NamedTuple):
     """Requests per second that arrived since the moment before."""
     queue: float | None
     """Requests waiting, at the replicas and at the gateway; None where not known."""
-    ttft_seconds: float | None
-    """The P99 of the time to first token; None without traffic."""
+    latency_seconds: float | None
+    """The quantile that the setting names; None without traffic."""
     gpu_percent: float | None
     ready: int
     starting: int

@@ -8,8 +8,7 @@ from autoscaler.daemon.sandbox.numbers import Life
 from autoscaler.daemon.sandbox.scene import clock_text, plain_reason, quantity
 
 if TYPE_CHECKING:
-    from autoscaler.daemon.sandbox.scene import Scene, Setting
-    from autoscaler.engine.decision import Decision
+    from autoscaler.daemon.sandbox.scene import Change, Scene, Setting
 
 
 def opening(setting: Setting) -> str:
@@ -26,14 +25,14 @@ def news(before: Scene | None, scene: Scene) -> tuple[str, ...]:
     if before is None or before.chapter != scene.chapter:
         lines.append(f"{_at(scene)} -- {scene.setting.story[scene.chapter].caption}")
     known = 0 if before is None else len(before.changes)
-    lines += scene.changes[known:]
-    return tuple(lines)
+    return (*lines, *map(change_line, scene.changes[known:]))
 
 
-def change_line(decision: Decision, elapsed_seconds: float) -> str:
+def change_line(change: Change) -> str:
     """Return one change of the count with its reason: `[04:15] 1 -> 3 (Demand): 103 pending / 24 per replica`."""
-    count = f"{decision.current} -> {decision.replicas} replicas"
-    return f"[{clock_text(elapsed_seconds)}] {count} ({decision.reason}): {plain_reason(decision)}"
+    decision, dry = change.decision, "would be " if change.dry_run else ""
+    count = f"{decision.current} -> {dry}{decision.replicas} replicas"
+    return f"[{clock_text(change.at_seconds)}] {count} ({decision.reason}): {plain_reason(decision)}"
 
 
 def status(scene: Scene) -> str:
@@ -45,7 +44,7 @@ def status(scene: Scene) -> str:
     measures = (
         f"{latest.rate:.1f} req/s",
         f"queue {quantity(latest.queue, '{:.0f}')}",
-        f"P99 TTFT {quantity(latest.ttft_seconds, '{:.2f} s')}",
+        f"{scene.setting.latency_name} {quantity(latest.latency_seconds, '{:.2f} s')}",
         f"GPU {quantity(latest.gpu_percent, '{:.0f} %')}",
     )
     return f"{_at(scene)} {counts} | {' | '.join(measures)}"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoscaler.daemon.report import Action
 from autoscaler.daemon.sandbox.history import Moment
 from autoscaler.daemon.sandbox.numbers import Life
-from autoscaler.daemon.sandbox.plain import change_line
-from autoscaler.engine.observation import GATEWAY_REQUESTS, GPU_UTILIZATION, QUEUE_DEPTH, Quality, SignalRequest
+from autoscaler.daemon.sandbox.scene import Change
+from autoscaler.engine.observation import GATEWAY_REQUESTS, GPU_UTILIZATION, QUEUE_DEPTH, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from autoscaler.daemon.report import TargetReport, TickReport
     from autoscaler.daemon.sandbox.numbers import FleetNumbers
     from autoscaler.engine.decision import Decision
-    from autoscaler.engine.observation import Signal
+    from autoscaler.engine.observation import Signal, SignalRequest
 
-TTFT = SignalRequest("timeToFirstToken", 0.99)
 _MOMENTS_KEPT = 4096
-_CHANGES_KEPT = 1000
 _BELIEVED = (Quality.OK, Quality.PARTIAL)
 _CHANGED = (Action.WRITTEN, Action.DRY_RUN)
 
@@ -30,25 +28,25 @@ class Record(NamedTuple):
 
     moments: tuple[Moment, ...] = ()
     decision: Decision | None = None
-    change: Decision | None = None
-    change_seconds: float = 0.0
-    changes: tuple[str, ...] = ()
-    ticks: int = 0
+    changes: tuple[Change, ...] = ()
     arrived: int = 0
     """Requests up to the last tick."""
 
 
-def watch(record: Record, report: TickReport, target: str, fleet: FleetNumbers, started_at: float) -> Record:
+def watch(
+    record: Record, report: TickReport, target: str, latency: SignalRequest, fleet: FleetNumbers, started_at: float
+) -> Record:
     """Return the record with one more tick; `started_at` is UTC epoch seconds."""
     elapsed = report.at - started_at
-    record = record._replace(ticks=record.ticks + 1)
     found = next((one for one in report.targets if one.key == target), None)
     if found is None:
         return record
-    return _with_decision(_with_moment(record, found, fleet, elapsed), found, elapsed)
+    return _with_decision(_with_moment(record, found, latency, fleet, elapsed), found, elapsed)
 
 
-def _with_moment(record: Record, target: TargetReport, fleet: FleetNumbers, elapsed: float) -> Record:
+def _with_moment(
+    record: Record, target: TargetReport, latency: SignalRequest, fleet: FleetNumbers, elapsed: float
+) -> Record:
     signals: Mapping[str, Signal] = target.observation.signals if target.observation else {}
     since = record.moments[-1].elapsed_seconds if record.moments else 0.0
     waits = [known for key in (QUEUE_DEPTH, GATEWAY_REQUESTS) if (known := _value(signals, key)) is not None]
@@ -56,7 +54,7 @@ def _with_moment(record: Record, target: TargetReport, fleet: FleetNumbers, elap
         elapsed,
         (fleet.arrived - record.arrived) / (elapsed - since) if elapsed > since else 0.0,
         sum(waits) if waits else None,
-        _value(signals, TTFT.key),
+        _value(signals, latency.key),
         _gpu_percent(signals, fleet),
         fleet.count(Life.READY),
         fleet.count(Life.STARTING),
@@ -73,11 +71,9 @@ def _with_decision(record: Record, target: TargetReport, elapsed: float) -> Reco
     if decision.replicas == decision.current or target.action not in _CHANGED:
         return record
     dry_run = target.action is Action.DRY_RUN
-    if dry_run and record.change and record.change.replicas == decision.replicas:
+    if dry_run and record.changes and record.changes[-1].decision.replicas == decision.replicas:
         return record
-    dry = " (dry run: not written)" if dry_run else ""
-    changes = (*record.changes, change_line(decision, elapsed) + dry)[-_CHANGES_KEPT:]
-    return record._replace(change=decision, change_seconds=elapsed, changes=changes)
+    return record._replace(changes=(*record.changes, Change(elapsed, decision, dry_run)))
 
 
 def _gpu_percent(signals: Mapping[str, Signal], fleet: FleetNumbers) -> float | None:

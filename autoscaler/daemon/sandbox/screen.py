@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from rich.console import Console
 from rich.live import Live
 
-from autoscaler.daemon.sandbox.plain import news, opening, status
+from autoscaler.daemon.sandbox.plain import change_line, news, opening, status
 from autoscaler.daemon.sandbox.view import ROWS, WIDTH, draw
 
 if TYPE_CHECKING:
@@ -37,17 +37,20 @@ class LiveScreen:
         self._console = console
         self._live = Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False)
         self._live.start()
+        self._scene: Scene | None = None
 
     def show(self, scene: Scene) -> None:
         """Draw the scene in the terminal's present size."""
+        self._scene = scene
         width, rows = self._console.size
         self._live.update(draw(scene, width, rows), refresh=True)
 
     def close(self, lines: Sequence[str]) -> None:
-        """Leave the alternate screen and print the lines below what stood there before."""
+        """Leave the alternate screen, and print all changes and the lines below what stood there before."""
         self._live.stop()
-        for line in lines:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        changes = map(change_line, self._scene.changes) if self._scene else ()
+        for line in (*changes, *lines):
+            self._console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
 
 
 class PlainScreen:

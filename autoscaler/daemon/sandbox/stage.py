@@ -58,6 +58,7 @@ class Stage:
             self.world.close()
             raise
         target = catalog.load().targets[self.world.ref.key]
+        latency = _latency_rule(target)
         self.setting = Setting(
             target=target.key,
             backend=target.backend,
@@ -65,7 +66,8 @@ class Stage:
             speed=clock.speed,
             duration_seconds=duration_seconds,
             max_replicas=target.spec.max_replicas,
-            objective_seconds=_objective_seconds(target),
+            latency=latency.needs[0],
+            objective_seconds=latency.objective_seconds,
             daemon_address=f"{listen.host}:{self.daemon.port}",
             gateway_address=self.world.fleet.gateway.address,
         )
@@ -89,8 +91,6 @@ class Stage:
             fleet,
             record.moments,
             record.decision,
-            record.change,
-            record.change_seconds,
             record.changes,
         )
 
@@ -99,11 +99,13 @@ class Stage:
         return self.world.fleet.summary(self.setting.objective_seconds)
 
     def _observe(self, report: TickReport) -> None:
-        fleet = self.world.fleet.numbers()
+        fleet, setting = self.world.fleet.numbers(), self.setting
         with self._lock:
-            self._record = watch(self._record, report, self.setting.target, fleet, self.world.fleet.started_at)
+            self._record = watch(
+                self._record, report, setting.target, setting.latency, fleet, self.world.fleet.started_at
+            )
 
 
-def _objective_seconds(target: CompiledTarget) -> float:
-    """Return the objective of the first latency rule; the summary counts by it."""
-    return next((rule.objective_seconds for rule in target.spec.rules if isinstance(rule, Latency)), 2.0)
+def _latency_rule(target: CompiledTarget) -> Latency:
+    """Return the first latency rule: the screen shows its signal, and the summary counts by its objective."""
+    return next(rule for rule in target.spec.rules if isinstance(rule, Latency))

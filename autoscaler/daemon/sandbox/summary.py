@@ -93,8 +93,8 @@ def summary_lines(summary: Summary, setting: Setting) -> tuple[str, ...]:
     )
     fixed = f"a fixed fleet of {summary.peak_replicas}: {summary.fixed_gpu_hours:.2f}"
     return (
-        f"Summary of {clock_text(summary.seconds)} simulated minutes ({setting.hardware}; every figure is simulated)",
+        f"{clock_text(summary.seconds)} minutes of {setting.hardware}; every figure is simulated",
         f"  requests      {summary.requests} arrived, {summary.completed} completed, {summary.unfinished} unfinished",
         f"  first token   {ttft}; {quantity(attainment, '{:.1f} %')} within {summary.objective_seconds:g} s",
-        f"  GPU-hours     {summary.gpu_hours:.2f}; {fixed}, so {summary.saved_percent:.0f} % less",
+        f"  GPU-hours     {summary.gpu_hours:.2f}; {fixed}, so {summary.saved_percent:.0f} % saved",
     )

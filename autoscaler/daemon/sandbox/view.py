@@ -28,7 +28,10 @@ WIDTH = 80
 ROWS = 24
 _FRAME_ROWS = 14
 """All rows but those inside the panel of the last change."""
-_LABEL_WIDTH = 9
+_BODY_ROWS = 10
+"""At most so many rows inside that panel, so that it keeps its height."""
+_STEPS_SHOWN = 6
+_LABEL_WIDTH = 13
 _VALUE_WIDTH = 10
 _PAST = ("black on cyan", "black on dark_cyan")
 _FUTURE = ("grey70 on grey23", "grey70 on grey15")
@@ -73,7 +76,7 @@ def _title(scene: Scene, width: int) -> Text:
     setting = scene.setting
     end = f" / {clock_text(setting.duration_seconds)}" if isfinite(setting.duration_seconds) else ""
     right = f"{clock_text(scene.elapsed_seconds)}{end}"
-    left = f"{setting.target} · {setting.hardware}, simulated at {setting.speed:g}x"
+    left = f"{setting.hardware}, simulated, {setting.speed:g}x"
     line = _line((" autoscaler sandbox ", "bold black on cyan"), " ", (left, "dim"))
     line.truncate(width - len(right) - 2, overflow="ellipsis", pad=True)
     return line.append(f" {right}", "bold")
@@ -102,13 +105,20 @@ def _remaining(scene: Scene, life: Life) -> str:
 
 
 def _gauges(scene: Scene) -> tuple[Gauge, ...]:
-    objective = scene.setting.objective_seconds
+    setting, objective = scene.setting, scene.setting.objective_seconds
     return (
         Gauge("traffic", lambda m: m.rate, "{:.1f} req/s", 1.0, "cyan"),
         Gauge("queue", lambda m: m.queue, "{:.0f} req", 20.0, "cyan"),
-        Gauge("P99 TTFT", lambda m: m.ttft_seconds, "{:.2f} s", objective, "green", objective),
+        Gauge(
+            f"{setting.latency_name} ≤{objective:g}s",
+            lambda m: m.latency_seconds,
+            "{:.2f} s",
+            objective,
+            "green",
+            objective,
+        ),
         Gauge("GPU busy", lambda m: m.gpu_percent, "{:.0f} %", 100.0, "cyan"),
-        Gauge("replicas", lambda m: m.ready, "{:.0f} ready", scene.setting.max_replicas, "green"),
+        Gauge("replicas", lambda m: m.ready, "{:.0f} ready", setting.max_replicas, "green"),
     )
 
 
@@ -168,20 +178,20 @@ def _curve(gauge: Gauge, scene: Scene, span: tuple[float, float], cells: int) ->
 
 def _decision(scene: Scene, rows: int) -> tuple[Text | str, RenderableType, str]:
     """Return title, body and border of the panel of the last change."""
-    decision = scene.change or scene.decision
+    change = scene.change
+    decision = change.decision if change else scene.decision
     if decision is None:
         return "Last decision", _line(("waiting for the first tick", "dim")), "white"
-    title = Text.assemble(
-        ("Last change ", ""),
-        (f"{clock_text(scene.change_seconds)}  {decision.current} → {decision.replicas}", "bold"),
-        (f"  {decision.reason}", "yellow"),
-    )
-    if scene.change is None:
-        title = Text("No change yet")
-    lines = [*_rule_lines(decision), *_stage_lines(decision)]
-    room = rows - 1
-    body = [*lines[:room], _now(scene)]
-    return title, Group(*body), "yellow"
+    title = Text("No change yet")
+    if change is not None:
+        title = Text.assemble(
+            ("Would change " if change.dry_run else "Last change "),
+            (f"{clock_text(change.at_seconds)}  {decision.current} → {decision.replicas}", "bold"),
+            (f"  {decision.reason}", "yellow"),
+        )
+    lines = [*_rule_lines(decision), *_stage_lines(decision)][: rows - 2]
+    padding = [Text() for _ in range(min(rows, _BODY_ROWS) - 2 - len(lines))]
+    return title, Group(*lines, *padding, _now(scene), _so_far(scene)), "yellow"
 
 
 def _rule_lines(decision: Decision) -> Iterator[Text]:
@@ -206,6 +216,12 @@ def _now(scene: Scene) -> Text:
     return _line(
         ("now              ", "green"), f"{decision.replicas} ", (f"{decision.reason}: {plain_reason(decision)}", "dim")
     )
+
+
+def _so_far(scene: Scene) -> Text:
+    """Return all changes in one line, the last ones if there are more than fit."""
+    steps = [f"{clock_text(at)} →{decision.replicas}" for at, decision, _ in scene.changes]
+    return _line(("all changes      ", "dim"), ("  ".join(steps[-_STEPS_SHOWN:]) or "none yet", "dim"))
 
 
 def _footer(scene: Scene) -> Text:
