@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import urllib3
 import yaml
@@ -14,40 +14,24 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.real.child import Child, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from tests.real.api import Json
+
+PROGRAM = Path(sys.executable).with_name("autoscaler")
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 class Daemon:
     """One running `autoscaler run`, told by files alone what to do."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], documents: list[Mapping[str, Any]]) -> None:
+    def __init__(self, folder: Path, documents: Sequence[Json], kubeconfig: Path, **settings: object) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self.journal = folder / "journal.jsonl"
-        (folder / "documents").mkdir()
-        (folder / "documents" / "documents.yaml").write_text(yaml.safe_dump_all(documents))
-        told = {
-            **settings,
-            "documents": [str(folder / "documents")],
-            "listen": {"host": "127.0.0.1", "port": port},
-            "journal": str(self.journal),
-            "log_format": "json",
-        }
-        (folder / "settings.yaml").write_text(yaml.safe_dump(told))
-        command: list[str | Path] = [
-            Path(sys.executable).with_name("autoscaler"),
-            "run",
-            "--settings",
-            folder / "settings.yaml",
-        ]
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("AUTOSCALER_", "KUBE"))
-        }
-        self.child = Child("autoscaler", command, folder, environment)
+        written = write(folder, documents, kubeconfig, {"host": "127.0.0.1", "port": port}, settings)
+        self.child = Child("autoscaler", [PROGRAM, "run", "--settings", written], folder, environment())
         try:
-            self.child.wait_ready(lambda: self.status("/readyz") == 200, port)
+            self.child.wait_ready(lambda: self.status("/healthz") == 200, port)
         except BaseException:
             self.child.stop()
             raise
@@ -89,3 +73,30 @@ class Daemon:
 
     def __exit__(self, *error: object) -> None:
         self.stop()
+
+
+def write(
+    folder: Path,
+    documents: Sequence[Json],
+    kubeconfig: Path,
+    listen: Mapping[str, object],
+    settings: Mapping[str, object],
+) -> Path:
+    """Write documents and settings into the folder, and return the settings' path."""
+    (folder / "documents").mkdir()
+    (folder / "documents" / "documents.yaml").write_text(yaml.safe_dump_all(documents))
+    told = {
+        **settings,
+        "documents": [str(folder / "documents")],
+        "kubernetes": {"kubeconfig": str(kubeconfig)},
+        "listen": dict(listen),
+        "journal": str(folder / "journal.jsonl"),
+        "log_format": "json",
+    }
+    (folder / "settings.yaml").write_text(yaml.safe_dump(told))
+    return folder / "settings.yaml"
+
+
+def environment() -> dict[str, str]:
+    """Return this environment without what could tell the program something besides."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AUTOSCALER_", "KUBE"))}

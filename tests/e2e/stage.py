@@ -11,9 +11,8 @@ from tests.real.node_agent import NodeAgent, PodPlan
 
 if TYPE_CHECKING:
     from tests.real.api import Api, Json
-    from tests.real.control_plane import ControlPlane
+    from tests.real.control_plane import ControlPlane, Request
 
-NAMESPACE = "inference"
 NAME = "llama-8b"
 ACCOUNT = "inference-autoscaler"
 
@@ -21,29 +20,31 @@ ACCOUNT = "inference-autoscaler"
 class Stage:
     """What is there before the daemon comes."""
 
-    def __init__(self, plane: ControlPlane, plan: PodPlan) -> None:
+    def __init__(self, plane: ControlPlane, namespace: str, plan: PodPlan) -> None:
+        self.namespace = plane.create_namespace(namespace)
         self.api: Api = plane.api
-        plane.create_namespace(NAMESPACE)
-        for each in manifests(NAMESPACE):
+        self._plane = plane
+        for each in manifests(namespace):
             if each["kind"] in {"ServiceAccount", "Role", "RoleBinding"}:
-                self.api.create(path_of(each["kind"], NAMESPACE), each)
-        self.kubeconfig = plane.kubeconfig(ACCOUNT, plane.account_token(NAMESPACE, ACCOUNT), NAMESPACE)
-        self.agent = NodeAgent(self.api, NAMESPACE, plan)
-        self.discovery = Discovery(self.api, NAMESPACE, self.agent.port)
-        self.gateway = Gateway(self.api, NAMESPACE, self.agent.port, NAME)
+                self.api.create(path_of(each["kind"], namespace), each)
+        self.kubeconfig = plane.kubeconfig(namespace, plane.account_token(namespace, ACCOUNT), namespace)
+        self.agent = NodeAgent(self.api, namespace, plan)
+        self.discovery = Discovery(self.api, namespace, self.agent.port)
+        self.gateway = Gateway(self.api, namespace, self.agent.port, NAME)
         self.load = Load(self.gateway)
-        self.api.create(path_of("Deployment", NAMESPACE), _deployment())
+        self._deployments = path_of("Deployment", namespace)
+        self.api.create(self._deployments, _deployment())
 
     @property
     def wanted(self) -> int:
         """The count that the Deployment asks for."""
-        spec = self.api.get(f"{path_of('Deployment', NAMESPACE)}/{NAME}")["spec"]
+        spec = self.api.get(f"{self._deployments}/{NAME}")["spec"]
         return int(spec["replicas"])
 
     @property
     def pods(self) -> Pods:
         """What pods there are."""
-        found = self.api.items(f"/api/v1/namespaces/{NAMESPACE}/pods")
+        found = self.api.items(f"/api/v1/namespaces/{self.namespace}/pods")
         live = [each for each in found if not each["metadata"].get("deletionTimestamp")]
         return Pods(sum(_is_ready(each) for each in live), len(live), len(found) - len(live))
 
@@ -63,10 +64,23 @@ class Stage:
 
     def events(self, *reasons: str) -> list[str]:
         """Return the notes of the Deployment's Events with these reasons, oldest first."""
-        uid = self.api.get(f"{path_of('Deployment', NAMESPACE)}/{NAME}")["metadata"]["uid"]
-        found = self.api.items(f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")
+        uid = self.api.get(f"{self._deployments}/{NAME}")["metadata"]["uid"]
+        found = self.api.items(f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events")
         ours = [each for each in found if each["reason"] in reasons and each["regarding"].get("uid") == uid]
         return [each["note"] for each in sorted(ours, key=lambda each: each["eventTime"])]
+
+    def steps(self) -> list[tuple[int, int]]:
+        """Return what the Events say of each change, as (before, after), oldest first."""
+        notes = self.events("ScaledUp", "ScaledDown")
+        return [(int(before), int(after)) for before, after in (note.split(":")[0].split(" -> ") for note in notes)]
+
+    def requests(self) -> list[Request]:
+        """Return what the daemon asked of the API server, as its audit log has it."""
+        return list(self._plane.requests_of(f"system:serviceaccount:{self.namespace}:{ACCOUNT}"))
+
+    def writes(self) -> int:
+        """Return how many requests of the daemon changed a count."""
+        return sum(each.verb == "patch" and each.status == 200 for each in self.requests())
 
     def stop(self) -> None:
         """Stop the clients first, then what serves them."""
