@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from autoscaler.documents.autoscaler import InferenceAutoscaler
@@ -82,7 +83,7 @@ def compile_spec(
         min_replicas,
         max_replicas,
         rules,
-        fingerprint({"policy": policy, "startup": repr(startup), "interval": interval_seconds, **(extra or {})}),
+        fingerprint({"policy": policy, "startup": asdict(startup), "interval": interval_seconds, **(extra or {})}),
         mode,
         up,
         down,

@@ -171,7 +171,7 @@ def _conflicts(items: list[Loaded]) -> list[Problem]:
         others = items[:number] + items[number + 1 :]
         namesake = next((other for other in others if other.title == item.title), None)
         if namesake is not None:
-            allowed = f"must be unique among {item.document.kind}s, and {namesake.origin.at()} has the same name"
+            allowed = f"must be unique for its kind, and {namesake.origin.at()} has the same name"
             where = item.origin.at(("metadata", "name"))
             problems.append(Problem(where, "metadata.name", shown(item.document.metadata.name), allowed))
         elif isinstance(item.document, InferenceAutoscaler):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from autoscaler.documents.base import KEY_PATTERN
 from autoscaler.documents.wording import close_match, shown
 from autoscaler.errors import Problem
 from autoscaler.rules.base import RuleModel
@@ -33,6 +34,9 @@ def problems_of(
     """Return one problem for every fault that pydantic found in `raw`, a document of kind `model`."""
     found = []
     for details in error.errors(include_url=False, include_context=False):
+        if details["type"] == "too_short" and details["input"]:
+            # only because its items are wrong, which is told already
+            continue
         location = tuple(step for step in details["loc"] if step != "[key]")
         allowed, value = _say(details, _fields(model, location[:-1], raw, registry))
         found.append(Problem(origin.at(location), key_path(location), value, allowed))
@@ -66,12 +70,14 @@ def _say(details: ErrorDetails, fields: tuple[str, ...]) -> tuple[str, str]:
         return details["msg"].removeprefix("Value error, "), "" if isinstance(value, dict | BaseModel) else shown(value)
     if kind in ("enum", "literal_error"):
         return _sentence(details["msg"]) + _near_choice(details), shown(value)
-    return {"model_type": "must be a mapping", "string_pattern_mismatch": _PATTERNS}.get(
-        kind, _sentence(details["msg"])
-    ), shown(value)
+    if kind == "string_pattern_mismatch":
+        return _SIGNAL_NAME if KEY_PATTERN in details["msg"] else _RESOURCE_NAME, shown(value)
+    return _PLAIN.get(kind, _sentence(details["msg"])), shown(value)
 
 
-_PATTERNS = "must be a name: letters, digits, `-` and `.`, as Kubernetes and this document's schema allow"
+_PLAIN = {"model_type": "must be a mapping", "too_short": "must have at least 1 item"}
+_RESOURCE_NAME = "must be a Kubernetes name: lower case letters, digits, `-` and `.`"
+_SIGNAL_NAME = "must be the name of a signal, such as gatewayRequests or timeToFirstToken:0.99"
 
 
 def _near_choice(details: ErrorDetails) -> str:

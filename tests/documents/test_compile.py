@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from autoscaler.documents.behavior import Behavior
+from autoscaler.documents.compile import compile_all, compile_spec, scenario_problems
+from autoscaler.documents.load import load
+from autoscaler.documents.policy import ScalingPolicySpec
+from autoscaler.engine.behavior import DEFAULT_DOWN, DEFAULT_UP, PolicyType, RatePolicy, ScalingRules, SelectPolicy
+from autoscaler.engine.observation import SignalRequest
+from autoscaler.engine.spec import Fallback, Mode, OnForeignChange, ScaleToZero, Startup
+from autoscaler.signals.query import Across, SignalQuery
+from tests.documents.texts import AUTOSCALER, POLICY, SCENARIO, changed
+
+WAKE = "    gatewayRequests: {query: 'sum(llm_d_epp_flow_control_queue_size{inference_pool=\"llama-8b\"})'}\n"
+
+
+@pytest.fixture
+def compiled(file):
+    """The one target of a text."""
+
+    def of(*texts: str, **more):
+        (target,) = compile_all(load([file("---\n".join(texts))]), **more)
+        return target
+
+    return of
+
+
+def test_the_example_of_the_design_compiles_to_what_it_says(compiled):
+    """Every field of the documents arrives where the engine and the sources look for it."""
+    target = compiled(AUTOSCALER, POLICY)
+    assert (target.name, target.namespace, target.key) == ("llama-8b", "inference", "inference/llama-8b")
+    assert (target.api_version, target.kind, target.target_name) == ("apps/v1", "Deployment", "llama-8b")
+    assert target.backend == "vllm"
+    assert target.overrides == {
+        "gatewayRequests": SignalQuery('sum(llm_d_epp_flow_control_queue_size{inference_pool="llama-8b"})')
+    }
+    spec = target.spec
+    assert (spec.min_replicas, spec.max_replicas, spec.mode) == (0, 10, Mode.DRY_RUN)
+    assert [rule.name for rule in spec.rules] == ["pendingRequests", "queueDepth", "latency", "gpuUtilization"]
+    assert (spec.scale_up, spec.scale_down) == (DEFAULT_UP, DEFAULT_DOWN)
+    assert spec.scale_to_zero == ScaleToZero(900.0, 24.0, 0.0, 120.0)
+    assert (spec.fallback, spec.startup, spec.interval_seconds) == (None, Startup(), 15.0)
+    assert spec.on_foreign_change is OnForeignChange.OVERRIDE
+    assert spec.zero_allowed
+
+
+def test_requests_are_the_union_of_what_rules_idleness_and_waking_need(compiled):
+    """Each once: the rules' signals, the two proofs of idleness, the wake signal."""
+    assert compiled(AUTOSCALER, POLICY).requests == (
+        SignalRequest("pendingRequests"),
+        SignalRequest("queueDepth"),
+        SignalRequest("timeToFirstToken", 0.99),
+        SignalRequest("gpuUtilization"),
+        SignalRequest("completedRequests"),
+        SignalRequest("gatewayRequests"),
+    )
+
+
+def test_without_scale_to_zero_no_wake_signal_is_asked_for(compiled):
+    """Only the rule's own signal and the proofs of idleness."""
+    text = changed(AUTOSCALER, ("minReplicas: 0", "minReplicas: 1"), (f"  signals:\n{WAKE}", ""),
+                   ("policyRef: {name: chat}", "policy: {rules: [{type: queueDepth, targetPerReplica: 4}]}"))  # fmt: skip
+    assert [request.key for request in compiled(text).requests] == [
+        "queueDepth",
+        "pendingRequests",
+        "completedRequests",
+    ]
+
+
+def test_every_other_field_arrives_too(compiled):
+    """Mode, fallback, startup, foreign changes, an own signal with all its words, and the interval of the settings."""
+    signals = (
+        "    gatewayRequests: {url: 'http://gateway:9090/metrics', metric: 'held{pool=\"a\"}', across: max}\n"
+        "    'timeToFirstToken:0.99': {query: my_p99, unit: seconds}\n"
+    )
+    more = (
+        "  fallback: {replicas: 3, afterSeconds: 90}\n"
+        "  onForeignChange: Hold\n  foreignHoldSeconds: 60\n"
+        "  startup: {expectedSeconds: 1, stuckFactor: 2, stuckAfterSeconds: 3,\n"
+        "            backoffSeconds: 4, backoffLimitSeconds: 5}\n"
+    )
+    text = changed(AUTOSCALER, (WAKE, signals), ("  mode: DryRun\n", f"  mode: Paused\n{more}"))
+    target = compiled(text, POLICY, interval_seconds=5.0)
+    assert target.overrides == {
+        "gatewayRequests": SignalQuery("", "", "http://gateway:9090/metrics", 'held{pool="a"}', Across.MAX),
+        "timeToFirstToken:0.99": SignalQuery("my_p99", "seconds"),
+    }
+    spec = target.spec
+    assert spec.fallback == Fallback(3, 90.0)
+    assert spec.startup == Startup(1.0, 2.0, 3.0, 4.0, 5.0)
+    assert (spec.on_foreign_change, spec.foreign_hold_seconds) == (OnForeignChange.HOLD, 60.0)
+    assert (spec.mode, spec.interval_seconds) == (Mode.PAUSED, 5.0)
+
+
+def test_rules_are_bound_to_their_policy_and_target(compiled):
+    """The guards know the pending target of the policy and the maximum of the target."""
+    guards = compiled(AUTOSCALER, POLICY).spec.rules[2:]
+    assert [(rule.pending_target_per_replica, rule.max_replicas) for rule in guards] == [(24.0, 10), (24.0, 10)]
+
+
+@pytest.mark.parametrize(
+    ("zero", "rules", "expected"),
+    [
+        ("{idleAfterSeconds: 60, targetPerReplica: 3, wakeThreshold: 2, blindAfterSeconds: 30}",
+         "{type: pendingRequests, targetPerReplica: 24}", ScaleToZero(60.0, 3.0, 2.0, 30.0)),
+        ("{idleAfterSeconds: 60}", "{type: pendingRequests, targetPerReplica: 7}", ScaleToZero(60.0, 7.0, 0.0, 120.0)),
+        ("{idleAfterSeconds: 60}", "{type: queueDepth, targetPerReplica: 4}", ScaleToZero(60.0, 1.0, 0.0, 120.0)),
+    ],
+    ids=["its own target", "that of pendingRequests", "neither"],
+)  # fmt: skip
+def test_how_many_held_requests_wake_one_replica(compiled, zero, rules, expected):
+    """Its own target, else that of pendingRequests, else one."""
+    inline = f"policy: {{rules: [{rules}], scaleToZero: {zero}}}"
+    assert compiled(changed(AUTOSCALER, ("policyRef: {name: chat}", inline))).spec.scale_to_zero == expected
+
+
+BOTH_SAY = "both say zero, or neither"
+POLICY_ALONE = f"spec.minReplicas: must be 0, for the policy has `scaleToZero`: {BOTH_SAY} (found 1)"
+MINIMUM_ALONE = f"spec.minReplicas: must be at least 1, for the policy has no `scaleToZero`: {BOTH_SAY} (found 0)"
+NO_WAKE = (
+    "spec.signals: scale-to-zero needs a wake signal: give `gatewayRequests`, the requests held in front of the backend, "
+    "for at zero replicas nothing else can tell that somebody waits"
+)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "zero", "wake", "says"),
+    [
+        (0, True, True, []),
+        (1, False, True, []),
+        (1, False, False, []),
+        (1, True, True, [f"docs.yaml:6 (document 1): {POLICY_ALONE}"]),
+        (0, False, True, [f"docs.yaml:6 (document 1): {MINIMUM_ALONE}"]),
+        (0, True, False, [f"docs.yaml:4 (document 1): {NO_WAKE}"]),
+    ],
+    ids=["both", "neither", "neither, no wake", "policy alone", "minimum alone", "no wake signal"],
+)
+def test_zero_takes_both_and_a_wake_signal(problems, minimum, zero, wake, says):
+    """One alone is an error, and so is scale-to-zero that nothing could wake."""
+    text = changed(AUTOSCALER, ("minReplicas: 0", f"minReplicas: {minimum}"))
+    text = text if wake else changed(text, (f"  signals:\n{WAKE}", ""))
+    policy = POLICY if zero else changed(POLICY, ("  scaleToZero: {idleAfterSeconds: 900}\n", ""))
+    assert problems(f"{text}---\n{policy}") == says
+
+
+def test_a_signal_that_the_backend_lacks_is_named_with_the_rule(problems):
+    """TGI has no histogram of the first token; a query of the document's own makes up for it."""
+    text = changed(AUTOSCALER, ("backend: vllm", "backend: tgi"))
+    assert problems(f"{text}---\n{POLICY}") == [
+        (
+            "docs.yaml:12 (document 1): spec.policyRef: the rule 'latency' needs the signal timeToFirstToken, which tgi does "
+            "not have: give it in `spec.signals`, or use one of completedRequests, endToEnd, pendingRequests, queueDepth, "
+            "queueTime, requestRate, tokenRate"
+        )
+    ]
+    for key in ("timeToFirstToken", "'timeToFirstToken:0.99'"):
+        own = changed(text, (WAKE, f"{WAKE}    {key}: {{query: my_ttft}}\n"))
+        assert problems(f"{own}---\n{POLICY}") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (("mode: DryRun", "mode: Active"), True),
+        (("maxReplicas: 10", "maxReplicas: 20"), True),
+        (("mode: DryRun", "fallback: {replicas: 2}"), True),
+        (("mode: DryRun", "# a comment"), True),
+        (("  behavior: {}\n", ""), True),
+        (("behavior: {}", "behavior: {scaleUp: {tolerance: 0.2}}"), False),
+        (("targetPerReplica: 24", "targetPerReplica: 25"), False),
+        (("idleAfterSeconds: 900", "idleAfterSeconds: 901"), False),
+        (("mode: DryRun", "startup: {expectedSeconds: 299}"), False),
+        (("name: llama-8b}\n  min", "name: llama-9b}\n  min"), False),
+        (('inference_pool="llama-8b"', 'inference_pool="llama-9b"'), False),
+    ],
+    ids=lambda value: value[1].strip() if isinstance(value, tuple) else "",
+)
+def test_the_fingerprint_changes_with_what_a_history_depends_on(compiled, change, same):
+    """Rules, signals, behavior and target do; bounds, mode, comments and spelled-out defaults do not."""
+    text = f"{AUTOSCALER}---\n{POLICY}"
+    before = compiled(text).spec.fingerprint
+    assert re.fullmatch("[0-9a-f]{16}", before)
+    assert (compiled(changed(text, change)).spec.fingerprint == before) is same
+
+
+def test_the_fingerprint_is_the_same_on_every_machine(compiled):
+    """Written down: a state that was stored yesterday is still good today."""
+    assert compiled(AUTOSCALER, POLICY).spec.fingerprint == "6ddb7a4f830bae63"
+
+
+def test_an_hpas_behavior_pastes_in_as_it_is():
+    """The block of the Kubernetes documentation, with a tolerance as a quantity."""
+    up, down = Behavior.model_validate(
+        {
+            "scaleDown": {
+                "stabilizationWindowSeconds": 60,
+                "policies": [
+                    {"type": "Percent", "value": 10, "periodSeconds": 60},
+                    {"type": "Pods", "value": 5, "periodSeconds": 30},
+                ],
+                "selectPolicy": "Min",
+                "tolerance": "50m",
+            },
+            "scaleUp": {"selectPolicy": "Disabled"},
+        }
+    ).compiled()
+    policies = (RatePolicy(PolicyType.PERCENT, 10, 60.0), RatePolicy(PolicyType.PODS, 5, 30.0))
+    assert down == ScalingRules(60.0, policies, SelectPolicy.MIN, 0.05)
+    assert up == ScalingRules(0.0, DEFAULT_UP.policies, SelectPolicy.DISABLED, 0.1)
+
+
+@pytest.mark.parametrize("value", [{}, {"scaleUp": None, "scaleDown": None}, {"scaleUp": {}, "scaleDown": {}}], ids=str)
+def test_what_is_left_out_has_upstreams_default_for_its_direction(value):
+    """Up at once by 4 pods or 100 %; down over 300 s by 100 %; tolerance 10 %."""
+    assert Behavior.model_validate(value).compiled() == (DEFAULT_UP, DEFAULT_DOWN)
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [(0, 0.0), (0.05, 0.05), ("0.05", 0.05), ("50m", 0.05), ("1", 1.0), (".5", 0.5), ("1e-1", 0.1), ("5E-2", 0.05),
+     ("100u", 0.0001), ("0k", 0.0)],
+)  # fmt: skip
+def test_a_tolerance_is_a_quantity(written, number):
+    """As the API server writes and reads it."""
+    up, _ = Behavior.model_validate({"scaleUp": {"tolerance": written}}).compiled()
+    assert up.tolerance == pytest.approx(number)
+
+
+@pytest.mark.parametrize("written", [-0.1, "-1", "5%", "", "m", True, [1], float("inf"), "1e999", "1 m", "٣", "9" * 40])
+def test_what_is_no_quantity_is_refused(written):
+    """With what a quantity looks like."""
+    with pytest.raises(ValueError, match=r'must be a quantity of at least 0, such as 0\.05, "0\.05" or "50m"'):
+        Behavior.model_validate({"scaleUp": {"tolerance": written}})
+
+
+def test_a_policy_compiles_without_any_document_around_it():
+    """As the simulator does it: bounds and start-up are the scenario's."""
+    policy = ScalingPolicySpec.model_validate({"rules": [{"type": "pendingRequests", "targetPerReplica": 24}]})
+    spec = compile_spec(policy, min_replicas=2, max_replicas=7, startup=Startup(80.0))
+    assert (spec.min_replicas, spec.max_replicas, spec.mode) == (2, 7, Mode.ACTIVE)
+    assert spec.startup == Startup(80.0)
+    assert spec.scale_to_zero is None
+
+
+def test_a_scenario_names_policies_that_exist(file):
+    """A typing error is told with the nearest name."""
+    documents = load([file(changed(SCENARIO, ("[llm-interactive]", "[llm-batch, llm-interactiv]")))])
+    (problem,) = scenario_problems(documents)
+    assert str(problem) == (
+        "docs.yaml:10: spec.policies[1]: must name a ScalingPolicy: llm-batch, llm-interactive, scale-to-zero; "
+        "did you mean llm-interactive? (found 'llm-interactiv')"
+    )
+    assert scenario_problems(load([file(SCENARIO)])) == ()
