@@ -25,6 +25,8 @@ class Pod(NamedTuple):
     """The uid of its controller; empty without one."""
     address: str
     """Empty until it has one."""
+    node: str
+    """Empty until it is bound to one."""
     replica: Replica
 
 
@@ -121,7 +123,8 @@ def parse_pod(pod: Json) -> Pod:
         revision=(metadata.get("labels") or {}).get("pod-template-hash", ""),
         restarts=sum(int(each.get("restartCount") or 0) for each in _containers(status)),
     )
-    return Pod(controller_of(metadata), status.get("podIP") or "", replica)
+    node = (pod.get("spec") or {}).get("nodeName") or ""
+    return Pod(controller_of(metadata), status.get("podIP") or "", node, replica)
 
 
 def _containers(status: Json) -> list[Json]:

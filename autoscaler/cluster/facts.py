@@ -49,3 +49,5 @@ class TargetFacts(NamedTuple):
     """Why something could not be read, for a person; empty when all could."""
     ref: TargetRef = TargetRef("", "")
     uid: str = ""
+    nodes: Mapping[str, str] = MappingProxyType({})
+    """The nodes' names, by pod name; a pod without one yet is not in it."""

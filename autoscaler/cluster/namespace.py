@@ -103,4 +103,5 @@ def facts_of(view: NamespaceView, ref: TargetRef) -> TargetFacts | ClusterError:
         detail="; ".join(fault for fault in (view.pods_fault, view.writers_fault) if fault),
         ref=ref,
         uid=found.uid,
+        nodes={pod.replica.name: pod.node for pod in pods if pod.node},
     )

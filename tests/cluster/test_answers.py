@@ -14,7 +14,7 @@ def pod(status: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]
     """Return a pod as the API server writes it."""
     owner = {"kind": "ReplicaSet", "name": "a-1", "uid": "set-1", "controller": True}
     found = {"name": "a-1-x", "creationTimestamp": "2026-01-01T00:00:00Z", "ownerReferences": [owner]}
-    return {"metadata": found | metadata, "status": status or {}}
+    return {"metadata": found | metadata, "spec": {"nodeName": "n"}, "status": status or {}}
 
 
 def waiting(*reasons: str) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def waiting(*reasons: str) -> dict[str, Any]:
 
 
 def test_pod_facts() -> None:
-    """A ready pod keeps phase, readiness, both times, revision, restarts and address."""
+    """A ready pod keeps phase, readiness, both times, revision, restarts, address and node."""
     ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:01:30Z"}
     status = {
         "phase": "Running",
@@ -36,6 +36,7 @@ def test_pod_facts() -> None:
     assert parsed == (
         "set-1",
         "10.0.0.7",
+        "n",
         Replica("a-1-x", "Running", True, start, start + 90, revision="abc", restarts=1),
     )
 

@@ -80,6 +80,7 @@ def test_terminating_pod(control_plane: ControlPlane, cluster: KubernetesCluster
     control_plane.api.delete(pod_path(namespace, name), grace_seconds=60)
     facts = observe(cluster, ref, 2)
     assert {each.name: each.terminating for each in facts.replicas}[name] is True
+    assert facts.nodes == {name: "node"}
     assert sum(each.terminating for each in facts.replicas) == 1
 
 
