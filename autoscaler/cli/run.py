@@ -17,6 +17,7 @@ from autoscaler.daemon.timing import Timing
 from autoscaler.documents.plugins import registry
 from autoscaler.errors import UsageError
 from autoscaler.settings import LogLevel, SourceKind, load_settings
+from autoscaler.sources.timing import Timing as SourceTiming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,18 +31,24 @@ if TYPE_CHECKING:
 
 def run(
     settings: Annotated[
-        Path | None, typer.Option("--settings", help="The daemon's settings, YAML; AUTOSCALER_* variables win.")
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="The daemon's settings, YAML; AUTOSCALER_* variables win."),
     ] = None,
     files: Annotated[
-        list[Path] | None, typer.Option("--file", "-f", help="A file or folder of documents; may be given again.")
+        list[Path] | None,
+        typer.Option("--file", "-f", metavar="FILE|DIR", help="A file or folder of documents; may be given again."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and say so, but write nothing.")] = False,  # noqa: FBT002
     once: Annotated[bool, typer.Option("--once", help="Decide once, explain it, and exit.")] = False,  # noqa: FBT002
     sandbox: Annotated[  # noqa: FBT002
         bool, typer.Option("--sandbox", help="Scale a simulated fleet on this machine: no cluster, no GPU.")
     ] = False,
-    speed: Annotated[float | None, typer.Option("--speed", help="Sandbox: simulated seconds per second.")] = None,
-    duration: Annotated[float | None, typer.Option("--duration", help="Sandbox: end after so many seconds.")] = None,
+    speed: Annotated[
+        float | None, typer.Option("--speed", metavar="X", help="Sandbox: simulated seconds per second.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option("--duration", metavar="SECONDS", help="Sandbox: end after so many seconds.")
+    ] = None,
 ) -> None:
     """Scale the targets of some documents, for good or once; --sandbox needs no cluster.
 
@@ -87,6 +94,7 @@ def _build(settings: Settings, files: Sequence[Path], *, dry_run: bool, once: bo
     source, probes = build_source(settings)
     listen = None if once else Listen(settings.listen.host, settings.listen.port)
     options = Options(_timing(settings), settings.dry_run or dry_run, listen, settings.journal, probes=probes)
+    options = options._replace(pod_port=settings.scrape.port)
     return build_daemon(catalog, source, cluster, SystemClock(), options), cluster
 
 
@@ -99,10 +107,19 @@ def build_source(settings: Settings) -> tuple[Source, dict[str, Callable[[float]
     if settings.source is SourceKind.SCRAPE:
         from autoscaler.sources.scrape import ScrapeSource  # noqa: PLC0415 - one source's clients, not both
 
-        return ScrapeSource(), {}
+        timing = SourceTiming(
+            scrape_interval_seconds=settings.interval_seconds,
+            rate_window_seconds=settings.scrape.rate_window_seconds,
+            stale_after_seconds=3 * settings.interval_seconds,
+        )
+        scraper = ScrapeSource(
+            timing=timing,
+            page_timeout_seconds=settings.scrape.pod_deadline_seconds,
+            connections=settings.scrape.concurrency,
+        )
+        return scraper, {}
     from autoscaler.sources.credentials import Credentials  # noqa: PLC0415
     from autoscaler.sources.prometheus import PrometheusSource  # noqa: PLC0415
-    from autoscaler.sources.timing import Timing as SourceTiming  # noqa: PLC0415
 
     asked = settings.prometheus
     credentials = Credentials(asked.token_file, asked.username_file, asked.password_file)

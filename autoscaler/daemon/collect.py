@@ -33,10 +33,11 @@ GRACE_SECONDS = 0.5
 class Collector:
     """Asks the cluster and the source, one call of each at a time."""
 
-    def __init__(self, cluster: Cluster, source: Source, timing: Timing) -> None:
+    def __init__(self, cluster: Cluster, source: Source, timing: Timing, pod_port: int | None = None) -> None:
         self._cluster = cluster
         self._source = source
         self._timing = timing
+        self._pod_port = pod_port
         self._cluster_lanes: Lanes[Mapping[str, TargetFacts | ClusterError]] = Lanes("observe")
         self._source_lanes: Lanes[Mapping[str, Mapping[str, Signal]]] = Lanes("collect")
 
@@ -61,7 +62,7 @@ class Collector:
         """Return every signal that each target asks for; never raises. `now` is the wall clock's."""
         if not pairs:
             return {}
-        targets = [decide.source_target(compiled, facts) for compiled, facts in pairs.values()]
+        targets = [decide.source_target(compiled, facts, self._pod_port) for compiled, facts in pairs.values()]
         seconds = self._timing.collect_seconds
         call = partial(self._source.collect, targets, now, seconds)
         outcome = self._source_lanes.run({"source": call}, seconds + GRACE_SECONDS)["source"]

@@ -96,9 +96,12 @@ def ref_of(compiled: CompiledTarget) -> TargetRef:
     return TargetRef(compiled.namespace, compiled.target_name, compiled.api_version, compiled.kind)
 
 
-def source_target(compiled: CompiledTarget, facts: TargetFacts) -> Target:
-    """Return what a source has to know of the target: what is asked for, and the live pods."""
-    pods = tuple(_pod_address(replica, facts.addresses) for replica in facts.replicas if _is_live(replica))
+def source_target(compiled: CompiledTarget, facts: TargetFacts, pod_port: int | None = None) -> Target:
+    """Return what a source has to know of the target: what is asked for, and the live pods.
+
+    `pod_port` is where pods serve `/metrics`; None for the preset's usual port.
+    """
+    pods = tuple(_pod_address(replica, facts.addresses, pod_port) for replica in facts.replicas if _is_live(replica))
     return Target(facts.target, compiled.namespace, compiled.backend, compiled.overrides, compiled.requests, pods)
 
 
@@ -106,12 +109,12 @@ def _is_live(replica: Replica) -> bool:
     return not replica.terminating and replica.phase not in ("Succeeded", "Failed")
 
 
-def _pod_address(replica: Replica, addresses: Mapping[str, str]) -> PodAddress:
+def _pod_address(replica: Replica, addresses: Mapping[str, str], pod_port: int | None) -> PodAddress:
     """Return where the pod is; `host:port` in the addresses stands for a pod with a port of its own."""
     address = addresses.get(replica.name, "")
     host, colon, port = address.rpartition(":")
     if not colon or ":" in host:
-        return PodAddress(replica.name, address, None, replica.ready, replica.created_at)
+        return PodAddress(replica.name, address, pod_port, replica.ready, replica.created_at)
     return PodAddress(replica.name, host, int(port), replica.ready, replica.created_at)
 
 

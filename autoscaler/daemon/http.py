@@ -28,7 +28,9 @@ class Endpoints:
             self._server = _Server((host, port), registry, health)
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="autoscaler-http", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="autoscaler-http", daemon=True
+        )
         self._thread.start()
 
     @property

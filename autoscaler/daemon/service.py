@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from autoscaler import __version__
 from autoscaler.daemon import events, health
 from autoscaler.daemon.announce import Announcer
 from autoscaler.daemon.book import Book
@@ -67,6 +68,8 @@ class Options(NamedTuple):
     observers: Sequence[Callable[[TickReport], None]] = ()
     """Called with the report of every tick, in the thread that ticks."""
     decider: Callable[[EngineSpec], Decider] = Engine
+    pod_port: int | None = None
+    """Where pods serve `/metrics`; None for the preset's usual port."""
 
 
 def build_daemon(
@@ -103,7 +106,9 @@ class Daemon:
         self._events = Events(cluster.post_event, self._event_failed)
         self._announcer = Announcer(self._events, self._log)
         self._probe_lanes: Lanes[None] = Lanes("probe")
-        self._ticker = Ticker(cluster, source, timing, self._book.record, self._stopping, options.decider)
+        self._ticker = Ticker(
+            cluster, source, timing, self._book.record, self._stopping, options.decider, options.pod_port
+        )
         self._started(clock.read().now)
         self._endpoints = None
         if options.listen:
@@ -148,10 +153,19 @@ class Daemon:
             skipped=self.metrics.skipped,
             failed=self._tick_failed,
         )
+        self._log.info(
+            "running",
+            version=__version__,
+            targets=len(self._loaded.targets),
+            interval_seconds=self._options.timing.interval_seconds,
+            dry_run=self._options.dry_run,
+            port=self.port,
+        )
         try:
             loop.run(stop, self._stopping.set)
         finally:
             self.close()
+            self._log.info("stopped")
 
     def close(self) -> None:
         """Post the last Events, and let the port, the journal and the source go; a second time does nothing."""

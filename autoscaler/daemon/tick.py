@@ -97,8 +97,9 @@ class Ticker:
         record: Callable[[Iterable[Record]], None],
         stopping: threading.Event,
         decider: Callable[[EngineSpec], Decider] = Engine,
+        pod_port: int | None = None,
     ) -> None:
-        self._collector = Collector(cluster, source, timing)
+        self._collector = Collector(cluster, source, timing, pod_port)
         self._actuator = Actuator(cluster)
         self._timing = timing
         self._record = record
