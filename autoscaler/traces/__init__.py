@@ -1,0 +1,1 @@
+"""Traffic: recorded requests from files, and seeded synthetic ones."""
