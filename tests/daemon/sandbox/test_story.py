@@ -10,6 +10,7 @@ import logging
 import threading
 import urllib.request
 from itertools import pairwise
+from xml.etree import ElementTree as ET
 
 import pytest
 import structlog
@@ -18,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from autoscaler.daemon.catalog import compile_texts
 from autoscaler.daemon.replay import replay
 from autoscaler.daemon.sandbox.numbers import Life
-from autoscaler.daemon.sandbox.picture import SteppedClock, picture, play
+from autoscaler.daemon.sandbox.picture import SteppedClock, animate, play, record
 from autoscaler.daemon.sandbox.run import SandboxOptions, run_sandbox
 from autoscaler.daemon.sandbox.stage import Stage
 from autoscaler.daemon.sandbox.traffic import STORY, story_seconds
@@ -199,9 +200,12 @@ def test_wrong_options_are_refused(options, message):
         run_sandbox(options, io.StringIO())
 
 
-def test_picture_is_an_svg_of_the_screen():
-    """The picture shows the screen's words as text, at the minute asked for."""
-    svg = picture(4.0)
-    assert svg.startswith("<svg")
+def test_recording_is_one_svg_that_needs_nothing_else():
+    """It holds a frame for each minute asked for, and refers to no font, script or picture elsewhere."""
+    svg = animate(record((1.0, 4.0)), still=1)
+    root = ET.fromstring(svg)
+    names = {"svg": "http://www.w3.org/2000/svg"}
+    assert [group.get("class") for group in root.findall("svg:g/svg:g[@class]", names)] == ["frame", "frame still"]
+    assert "01:00" in svg
     assert "04:00" in svg
-    assert "pendingRequests" in svg
+    assert svg.count("http") == svg.count("http://www.w3.org/2000/svg")
