@@ -28,8 +28,8 @@ WIDTH = 80
 ROWS = 24
 _FRAME_ROWS = 14
 """All rows but those inside the panel of the last change."""
-_BODY_ROWS = 10
-"""At most so many rows inside that panel, so that it keeps its height."""
+_BODY_ROWS = 9
+"""At least so many rows inside that panel, where there is room: so it mostly keeps its height."""
 _STEPS_SHOWN = 6
 _LABEL_WIDTH = 13
 _VALUE_WIDTH = 10
@@ -106,17 +106,12 @@ def _remaining(scene: Scene, life: Life) -> str:
 
 def _gauges(scene: Scene) -> tuple[Gauge, ...]:
     setting, objective = scene.setting, scene.setting.objective_seconds
+    peak = max(chapter.rate_to for chapter in setting.story)
+    latency = f"{setting.latency_name} ≤{objective:g}s"
     return (
-        Gauge("traffic", lambda m: m.rate, "{:.1f} req/s", 1.0, "cyan"),
+        Gauge("traffic", lambda m: m.rate, "{:.1f} req/s", peak, "cyan"),
         Gauge("queue", lambda m: m.queue, "{:.0f} req", 20.0, "cyan"),
-        Gauge(
-            f"{setting.latency_name} ≤{objective:g}s",
-            lambda m: m.latency_seconds,
-            "{:.2f} s",
-            objective,
-            "green",
-            objective,
-        ),
+        Gauge(latency, lambda m: m.latency_seconds, "{:.2f} s", objective, "green", objective),
         Gauge("GPU busy", lambda m: m.gpu_percent, "{:.0f} %", 100.0, "cyan"),
         Gauge("replicas", lambda m: m.ready, "{:.0f} ready", setting.max_replicas, "green"),
     )
