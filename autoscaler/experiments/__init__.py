@@ -1,0 +1,1 @@
+"""Policies against scenarios: compare them, and say what they cost."""

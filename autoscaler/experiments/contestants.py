@@ -1,0 +1,68 @@
+"""Who runs the fleet: a policy of the library or of a file, or a fixed count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoscaler.documents.compile import compile_spec
+from autoscaler.documents.library import SUFFIXES
+from autoscaler.documents.load import find_policy, load, policy_names
+from autoscaler.documents.wording import close_match
+from autoscaler.engine.engine import Engine
+from autoscaler.engine.observation import COMPLETED_REQUESTS, GATEWAY_REQUESTS, PENDING_REQUESTS, SignalRequest
+from autoscaler.engine.spec import Startup
+from autoscaler.errors import DocumentError, Problem, UsageError
+from autoscaler.simulator.fixed import FixedFleet
+from autoscaler.simulator.replay import Contestant
+
+if TYPE_CHECKING:
+    from autoscaler.documents.policy import ScalingPolicy
+    from autoscaler.experiments.scene import Scene
+
+FIXED = "fixed:"
+_EVIDENCE = (SignalRequest(PENDING_REQUESTS), SignalRequest(COMPLETED_REQUESTS))
+
+
+def contestants(name: str, scene: Scene) -> list[Contestant]:
+    """Return those that a name stands for: `fixed:N`, a policy of the library, or each policy of a file.
+
+    Raises:
+        UsageError: there is no such policy, or the count is not one.
+        DocumentError: the file or a policy in it is wrong.
+    """
+    if name.startswith(FIXED):
+        return [_fixed(name, scene)]
+    path = Path(name)
+    if path.suffix.lower() in SUFFIXES or path.exists():
+        policies = list(load([path]).policies.values())
+        if not policies:
+            raise DocumentError(Problem(name, "", "", "must hold a ScalingPolicy"))
+        return [_native(policy, scene) for policy in policies]
+    policy = find_policy(name, {})
+    if policy is None:
+        known = policy_names({})
+        allowed = f"a policy of the library ({', '.join(known)}), a file, or {FIXED}N"
+        raise UsageError(f"--policy {name!r}: must be {allowed}{close_match(name, known)}")
+    return [_native(policy, scene)]
+
+
+def _fixed(name: str, scene: Scene) -> Contestant:
+    text = name.removeprefix(FIXED)
+    if not (text.isascii() and text.isdigit() and int(text) <= scene.max_replicas):
+        raise UsageError(f"--policy {name!r}: must be {FIXED}N with a whole N from 0 to {scene.max_replicas}")
+    return Contestant(name, FixedFleet(int(text)), ())
+
+
+def _native(policy: ScalingPolicy, scene: Scene) -> Contestant:
+    spec = compile_spec(
+        policy.spec,
+        min_replicas=scene.min_replicas,
+        max_replicas=scene.max_replicas,
+        interval_seconds=scene.course.interval_seconds,
+        startup=Startup(expected_seconds=scene.cold_start.median_seconds),
+    )
+    wanted = [request for rule in spec.rules for request in rule.needs] + list(_EVIDENCE)
+    if spec.scale_to_zero is not None:
+        wanted.append(SignalRequest(GATEWAY_REQUESTS))
+    return Contestant(policy.metadata.name, Engine(spec), tuple(dict.fromkeys(wanted)), spec)

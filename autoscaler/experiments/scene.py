@@ -1,0 +1,128 @@
+"""A Scenario document with its traffic, compiled to what the simulator plays."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from autoscaler.errors import TraceError, UsageError
+from autoscaler.simulator.coldstart import COLD_STARTS, ColdStart, draws, lognormal
+from autoscaler.simulator.fleet import SimulatedFleet
+from autoscaler.simulator.model import Serving, replica_model
+from autoscaler.simulator.presets import PRESETS
+from autoscaler.simulator.replay import Course
+from autoscaler.traces.load import load_trace
+from autoscaler.traces.synthetic import generate
+from autoscaler.traces.trace import Trace, cut
+
+if TYPE_CHECKING:
+    from autoscaler.documents.scenario import ColdStart as ColdStartSpec
+    from autoscaler.documents.scenario import ScenarioSpec
+    from autoscaler.simulator.fleet import Advance
+    from autoscaler.simulator.layout import Model
+    from autoscaler.simulator.presets import Preset
+
+_AFTER_LAST_ARRIVAL_SECONDS = 300.0
+_COLD_STARTS, _ROUTER = 1, 2
+"""Which stream of draws a seed is for; the traffic's come from the seed itself."""
+
+
+class Objective(NamedTuple):
+    """What a request must meet."""
+
+    ttft_seconds: float
+    tpot_seconds: float
+
+
+class Scene(NamedTuple):
+    """Everything about a simulation but the policy."""
+
+    name: str
+    seed: int
+    preset: Preset
+    objective: Objective
+    trace: Trace
+    model: Model
+    cold_start: ColdStart
+    course: Course
+    min_replicas: int
+    max_replicas: int
+    gpus_per_replica: int
+    gpu_hour_usd: float
+
+    def fleet(self, compiled: Advance | None) -> SimulatedFleet:
+        """Return a fleet without replicas that holds the traffic; the same for the same scene.
+
+        The replicas of the beginning are ready at once. The n-th replica has the same cold start under every policy.
+        """
+        generator = np.random.Generator(np.random.PCG64([self.seed, _COLD_STARTS]))
+        at_once = itertools.repeat(0.0, self.course.initial_replicas)
+        startups = itertools.chain(at_once, draws(self.cold_start, generator))
+        router_seed = int(np.random.SeedSequence([self.seed, _ROUTER]).generate_state(1)[0])
+        fleet = SimulatedFleet(self.model, startups, seed=router_seed, compiled=compiled)
+        fleet.add_requests(self.trace.arrival_seconds, self.trace.prompt_tokens, self.trace.output_tokens)
+        return fleet
+
+
+def make_scene(
+    name: str, spec: ScenarioSpec, *, folder: Path, trace_path: Path | None = None, seed: int | None = None
+) -> Scene:
+    """Return the scene of a scenario.
+
+    `folder` is where the scenario's own file stands. `trace_path` takes the place of its traffic, `seed` of its seed.
+
+    Raises:
+        UsageError: a preset does not exist.
+        TraceError: the trace cannot be read, or nothing of it is left.
+    """
+    seed = spec.seed if seed is None else seed
+    trace = _traffic(spec, folder, trace_path, seed)
+    if not len(trace.arrival_seconds):
+        raise TraceError(f"{trace.name}: no request arrives: widen the window, or raise rate or duration")
+    cold_start = _cold_start(spec.cold_start)
+    serving = Serving(
+        router=spec.router.value,
+        queue_limit=spec.overload.queue_limit,
+        client_timeout_seconds=spec.overload.client_timeout_seconds,
+    )
+    model = replica_model(spec.preset, serving)
+    preset = PRESETS[spec.preset]
+    own_gpus = "gpus_per_replica" in spec.prices.model_fields_set
+    gpus = spec.prices.gpus_per_replica if own_gpus else preset.gpus
+    course = Course(
+        spec.horizon_seconds or trace.duration_seconds + _AFTER_LAST_ARRIVAL_SECONDS,
+        spec.initial_replicas,
+        cold_start.median_seconds,
+        replicas_quota=None if spec.gpu_quota is None else spec.gpu_quota // gpus,
+    )
+    objective = Objective(spec.objective.ttft_seconds, spec.objective.tpot_seconds)
+    price = spec.prices.gpu_hour_usd
+    bounds = (spec.min_replicas, spec.max_replicas)
+    return Scene(name, seed, preset, objective, trace, model, cold_start, course, *bounds, gpus, price)
+
+
+def _traffic(spec: ScenarioSpec, folder: Path, trace_path: Path | None, seed: int) -> Trace:
+    if trace_path is not None:
+        return load_trace(trace_path)
+    recorded, generator = spec.traffic.trace, spec.traffic.generator
+    if recorded is not None:
+        beside = folder / recorded.path
+        return cut(load_trace(beside if beside.exists() else Path(recorded.path)), recorded)
+    if generator is None:
+        raise TraceError("traffic: needs one of trace and generator")
+    duration = generator.duration_seconds or spec.horizon_seconds
+    if duration is None:
+        raise TraceError("traffic: a generator needs durationSeconds, or the scenario horizonSeconds")
+    return generate(generator, duration, seed)
+
+
+def _cold_start(spec: ColdStartSpec) -> ColdStart:
+    if spec.preset is None:
+        return lognormal(80.0 if spec.seconds is None else spec.seconds, spec.jitter)
+    if spec.preset not in COLD_STARTS:
+        raise UsageError(f"coldStart.preset {spec.preset!r}: must be one of {', '.join(COLD_STARTS)}")
+    phases = COLD_STARTS[spec.preset].phases
+    return ColdStart(tuple(phase._replace(sigma=spec.jitter) for phase in phases))
