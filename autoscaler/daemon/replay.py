@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from autoscaler.daemon.journal import Record
     from autoscaler.engine.decision import Decider, Decision
+    from autoscaler.engine.observation import Observation
     from autoscaler.engine.spec import EngineSpec
 
 
@@ -26,6 +27,7 @@ class Replayed(NamedTuple):
     """One decision of a journal, as it was written down and as it was made again."""
 
     line: int
+    observation: Observation
     recorded: Decision
     again: Decision | None
     """None when the target's spec can no longer be compiled from the journal's documents."""
@@ -97,12 +99,12 @@ class _Player:
 
     def _decide(self, line: int, record: Record) -> Replayed:
         key, mode = record["target"], Mode(record["mode"])
-        recorded = decision_from(record["decision"])
+        recorded, observation = decision_from(record["decision"]), observation_from(record["observation"])
         if key not in self._specs:
-            return Replayed(line, recorded, None, mode, identical=False)
+            return Replayed(line, observation, recorded, None, mode, identical=False)
         tracked = self._before[key] if record.get("again") else self._tracked.get(key, Tracked())
         self._before[key] = tracked
         spec = replace(self._specs[key], mode=mode)
-        again, state = self._decider(spec).decide(observation_from(record["observation"]), tracked.state, record["at"])
+        again, state = self._decider(spec).decide(observation, tracked.state, record["at"])
         self._tracked[key] = tracked._replace(state=state)
-        return Replayed(line, recorded, again, mode, text(plain(again)) == text(record["decision"]))
+        return Replayed(line, observation, recorded, again, mode, text(plain(again)) == text(record["decision"]))
