@@ -121,6 +121,16 @@ class Results(NamedTuple):
     output_tokens: ShortIntegers
 
 
+class Entry(NamedTuple):
+    """One replica of the roster."""
+
+    number: int
+    state: int
+    """`kernel.STARTING`, `READY` or `DRAINING`."""
+    created_at: float
+    ready_at: float
+
+
 class Snapshot(NamedTuple):
     """The live replicas at one moment, one row each, in the order of creation."""
 
@@ -319,6 +329,18 @@ class SimulatedFleet:
         counts[kernel.READY_COUNT] = len(kept)
         starting = fleet.ready_at[fleet.state == kernel.STARTING]
         self._book.times[kernel.NEXT_READY] = starting.min(initial=math.inf)
+
+    def roster(self) -> list[Entry]:
+        """Return who is there, in the order of creation: less than a snapshot, and quicker."""
+        fleet, used = self._fleet, int(self._book.counts[kernel.SLOTS])
+        columns = (self._numbers, fleet.state, self._created_at, fleet.ready_at)
+        rows = map(Entry._make, zip(*(column[:used].tolist() for column in columns), strict=True))
+        return sorted(row for row in rows if row.state not in (kernel.GONE, kernel.ABSENT))
+
+    def waiting(self) -> int:
+        """Return how many requests wait: at replicas that are there, and at the gateway."""
+        fleet = self._fleet
+        return int(fleet.waiting.sum() + fleet.preempted.sum()) + self.gateway_waiting()
 
     def states(self) -> States:
         """Return how many replicas start, serve and drain."""

@@ -28,17 +28,20 @@ class Span(NamedTuple):
 
 def spans(window: Sequence[Snapshot], live: Integers) -> list[Span]:
     """Return the replicas in rows `live` of the newest snapshot, by their first one; a single sample gives none."""
-    groups = []
+    groups: list[Span] = []
     newest, left = window[-1], live
+    if not len(live):
+        return groups
     for place, scrape in enumerate(window[:-1]):
         numbers = newest.number[left]
-        known = np.isin(numbers, scrape.number, assume_unique=True)
-        if known.any():
-            rows = np.searchsorted(scrape.number, numbers[known])
-            groups.append(Span(scrape, rows, newest, left[known], len(window) - place))
-            left = left[~known]
-        if not len(left):
+        rows = np.searchsorted(scrape.number, numbers)
+        known = np.append(scrape.number, -1)[rows] == numbers
+        if known.all():
+            groups.append(Span(scrape, rows, newest, left, len(window) - place))
             break
+        if known.any():
+            groups.append(Span(scrape, rows[known], newest, left[known], len(window) - place))
+            left = left[~known]
     return groups
 
 

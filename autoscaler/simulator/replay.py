@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autoscaler.engine.decision import Decider
     from autoscaler.engine.observation import SignalRequest
     from autoscaler.engine.spec import EngineSpec
-    from autoscaler.simulator.fleet import SimulatedFleet, Snapshot
+    from autoscaler.simulator.fleet import Entry, SimulatedFleet
 
 EPOCH_SECONDS = 1_700_006_400.0
 """The UTC epoch seconds of a fleet's time 0: a midnight, and a Wednesday."""
@@ -136,6 +136,7 @@ class _Run:
         self._wanted = course.initial_replicas
         self._unschedulable_since: list[float] = []
         self._ticks: list[Tick] = []
+        self._replicas: dict[Entry, Replica] = {}
         self._ups = self._downs = 0
         self._decide_seconds = 0.0
         self.monitoring = Monitoring(fleet.model, course.scraping, EPOCH_SECONDS)
@@ -144,15 +145,15 @@ class _Run:
     def tick(self, at: float) -> None:
         """Observe, decide, scale."""
         self._place(at)
-        snapshot = self._fleet.snapshot()
-        observation = self._observe(snapshot, at)
+        roster = self._fleet.roster()
+        observation = self._observe(roster, at)
         now = EPOCH_SECONDS + at
         began = self._timer()
         decision, self._state = self._contestant.decider.decide(observation, self._state, now)
         self._decide_seconds += self._timer() - began
         if decision.replicas != self._wanted:
             self._scale(decision.replicas, at)
-        self._note(snapshot, at)
+        self._note(at)
 
     def _scale(self, replicas: int, at: float) -> None:
         before, self._wanted = self._wanted, replicas
@@ -175,39 +176,34 @@ class _Run:
         del self._unschedulable_since[missing:]
         self._unschedulable_since += [at] * (missing - len(self._unschedulable_since))
 
-    def _observe(self, snapshot: Snapshot, at: float) -> Observation:
-        numbers, states = snapshot.number.tolist(), snapshot.state.tolist()
-        created, ready_at = snapshot.created_at.tolist(), snapshot.ready_at.tolist()
-        ready = {
-            number: start
-            for number, state, start in zip(numbers, states, created, strict=True)
-            if state == kernel.READY
-        }
-        replicas = tuple(map(self._replica, numbers, states, created, ready_at))
+    def _observe(self, roster: list[Entry], at: float) -> Observation:
+        ready = {entry.number: entry.created_at for entry in roster if entry.state == kernel.READY}
         stuck = (
             Replica(f"fleet-unschedulable-{place}", "Pending", False, EPOCH_SECONDS + since, reason="Unschedulable")  # noqa: FBT003
             for place, since in enumerate(self._unschedulable_since)
         )
         signals = self.monitoring.read(self._contestant.requests, ready, at)
-        return Observation(TARGET, self._wanted, (*replicas, *stuck), signals)
+        return Observation(TARGET, self._wanted, (*map(self._replica, roster), *stuck), signals)
 
-    def _replica(self, number: int, state: int, created_at: float, ready_at: float) -> Replica:
-        if number < self._course.initial_replicas:
-            created_at -= self._course.startup_seconds
-        serving = state != kernel.STARTING
-        return Replica(
-            f"fleet-{number}",
-            "Running" if serving else "Pending",
-            state == kernel.READY,
-            EPOCH_SECONDS + created_at,
-            EPOCH_SECONDS + ready_at if serving else None,
-            state == kernel.DRAINING,
-        )
+    def _replica(self, entry: Entry) -> Replica:
+        if entry not in self._replicas:
+            created_at = EPOCH_SECONDS + entry.created_at
+            if entry.number < self._course.initial_replicas:
+                created_at -= self._course.startup_seconds
+            serving = entry.state != kernel.STARTING
+            self._replicas[entry] = Replica(
+                f"fleet-{entry.number}",
+                "Running" if serving else "Pending",
+                entry.state == kernel.READY,
+                created_at,
+                EPOCH_SECONDS + entry.ready_at if serving else None,
+                entry.state == kernel.DRAINING,
+            )
+        return self._replicas[entry]
 
-    def _note(self, snapshot: Snapshot, at: float) -> None:
-        states = self._fleet.states()
-        waiting = int(snapshot.waiting.sum()) + self._fleet.gateway_waiting()
-        stuck = len(self._unschedulable_since)
+    def _note(self, at: float) -> None:
+        states, stuck = self._fleet.states(), len(self._unschedulable_since)
+        waiting = self._fleet.waiting()
         self._ticks.append(Tick(at, self._wanted, states.ready, states.starting, stuck, states.draining, waiting))
 
     def story(self) -> Story:
