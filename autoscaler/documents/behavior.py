@@ -6,6 +6,7 @@ pkg/apis/autoscaling/validation/validation.go (`validateScalingRules`, `validate
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,20 +21,21 @@ if TYPE_CHECKING:
 _QUANTITY = re.compile(r"^\+?(\d+\.?\d*|\.\d+)(n|u|m|k|M|G|[eE][-+]?\d{1,2})?$", re.ASCII)
 _SUFFIXES: Mapping[str, float] = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 _LONGEST_NUMBER = 32
+_LARGEST = 1e18
 
 
 def _quantity(value: Any) -> float:  # noqa: ANN401 - whatever the file holds
     """Return a Kubernetes quantity as a number: 0.05, "0.05" and "50m" are the same."""
     wrong = 'must be a quantity of at least 0, such as 0.05, "0.05" or "50m"'
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        number = float(value)
+        number = float(value) if abs(value) < _LARGEST else math.inf
     else:
         match = _QUANTITY.match(value) if isinstance(value, str) and len(value) <= _LONGEST_NUMBER else None
         if match is None:
             raise ValueError(wrong)
         digits, suffix = match.group(1), match.group(2) or ""
         number = float(digits + suffix) if suffix[:1] in ("e", "E") else float(digits) * _SUFFIXES.get(suffix, 1.0)
-    if not 0.0 <= number < float("inf"):
+    if not 0.0 <= number < math.inf:
         raise ValueError(wrong)
     return number
 

@@ -20,6 +20,7 @@ from autoscaler.documents.base import (
     Replicas,
     ResourceName,
     Seconds,
+    Text,
 )
 
 
@@ -214,4 +215,6 @@ class Scenario(Document):
     """One thing to simulate."""
 
     kind: Literal["Scenario"] = "Scenario"
+    description: Text = ""
+    """One line for people, in tables and reports."""
     spec: ScenarioSpec

@@ -50,7 +50,9 @@ def _resolve(node: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 - J
         target = definitions[node["$ref"].removeprefix("#/$defs/")]
         beside = {name: value for name, value in node.items() if name != "$ref"}
         return _resolve({**target, **beside}, definitions)
-    return {name: _resolve(value, definitions) for name, value in node.items()}
+    resolved = {name: _resolve(value, definitions) for name, value in node.items()}
+    # without this, a key that matches no pattern would be welcome
+    return {**resolved, "additionalProperties": False} if "patternProperties" in resolved else resolved
 
 
 def _structural(node: Any) -> Any:  # noqa: ANN401 - JSON

@@ -61,8 +61,9 @@ def test_requests_are_the_union_of_what_rules_idleness_and_waking_need(compiled)
 
 def test_without_scale_to_zero_no_wake_signal_is_asked_for(compiled):
     """Only the rule's own signal and the proofs of idleness."""
+    inline = "policy: {rules: [{type: queueDepth, targetPerReplica: 4}]}"
     text = changed(AUTOSCALER, ("minReplicas: 0", "minReplicas: 1"), (f"  signals:\n{WAKE}", ""),
-                   ("policyRef: {name: chat}", "policy: {rules: [{type: queueDepth, targetPerReplica: 4}]}"))  # fmt: skip
+                   ("policyRef: {name: chat}", inline))  # fmt: skip
     assert [request.key for request in compiled(text).requests] == [
         "queueDepth",
         "pendingRequests",
@@ -121,8 +122,8 @@ BOTH_SAY = "both say zero, or neither"
 POLICY_ALONE = f"spec.minReplicas: must be 0, for the policy has `scaleToZero`: {BOTH_SAY} (found 1)"
 MINIMUM_ALONE = f"spec.minReplicas: must be at least 1, for the policy has no `scaleToZero`: {BOTH_SAY} (found 0)"
 NO_WAKE = (
-    "spec.signals: scale-to-zero needs a wake signal: give `gatewayRequests`, the requests held in front of the backend, "
-    "for at zero replicas nothing else can tell that somebody waits"
+    "spec.signals: scale-to-zero needs a wake signal: give `gatewayRequests`, the requests held in front of the "
+    "backend, for at zero replicas nothing else can tell that somebody waits"
 )
 
 
@@ -151,9 +152,9 @@ def test_a_signal_that_the_backend_lacks_is_named_with_the_rule(problems):
     text = changed(AUTOSCALER, ("backend: vllm", "backend: tgi"))
     assert problems(f"{text}---\n{POLICY}") == [
         (
-            "docs.yaml:12 (document 1): spec.policyRef: the rule 'latency' needs the signal timeToFirstToken, which tgi does "
-            "not have: give it in `spec.signals`, or use one of completedRequests, endToEnd, pendingRequests, queueDepth, "
-            "queueTime, requestRate, tokenRate"
+            "docs.yaml:12 (document 1): spec.policyRef: the rule 'latency' needs the signal timeToFirstToken, which "
+            "tgi does not have: give it in `spec.signals`, or use one of completedRequests, endToEnd, pendingRequests, "
+            "queueDepth, queueTime, requestRate, tokenRate"
         )
     ]
     for key in ("timeToFirstToken", "'timeToFirstToken:0.99'"):
