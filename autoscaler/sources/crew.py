@@ -48,7 +48,7 @@ class Crew(Generic[Key, Tool, Result]):
         self._jobs: queue.SimpleQueue[tuple[Future[object], Callable[[Tool], object]] | None] = queue.SimpleQueue()
         self._flights: dict[Key, _Flight] = {}
         self._threads: list[threading.Thread] = []
-        self._slow: set[Key] = set()
+        self._failed: set[Key] = set()
         self._closed = False
 
     def run(
@@ -56,24 +56,29 @@ class Crew(Generic[Key, Tool, Result]):
     ) -> dict[Key, Result | SourceError]:
         """Return each job's result, or why there is none, within `deadline_seconds`.
 
-        Jobs start in their order, but those that did not answer in time at the last run come after all others: with
-        more of them than threads, they would otherwise silence the rest.
+        Jobs start in their order, but those that failed at the last run come after all others: with more of them than
+        threads, and each as slow as its timeout, they would otherwise silence the rest.
         """
         if self._closed:
             return {key: SourceError("the source is closed") for key in jobs}
         self._flights = {key: flight for key, flight in self._flights.items() if not flight.future.done()}
         results: dict[Key, Result | SourceError] = {}
         flights: dict[Key, Future[object]] = {}
-        for key in sorted(jobs, key=self._slow.__contains__):
+        for key in sorted(jobs, key=self._failed.__contains__):
             if key in self._flights:
                 seconds = self._clock() - self._flights[key].started
                 results[key] = SourceError(f"still no answer to the request of {seconds:.1f} s ago")
             else:
                 flights[key] = self._submit(key, jobs[key])
         wait(flights.values(), timeout=deadline_seconds)
-        self._slow = {key for key in jobs if key not in flights or not flights[key].done()}
         for key, future in flights.items():
             results[key] = self._landed(key, future, deadline_seconds)
+        # A job that nobody got round to has not failed: it is the others' victim.
+        self._failed = {
+            key
+            for key, result in results.items()
+            if isinstance(result, SourceError) and not (key in flights and flights[key].cancelled())
+        }
         return results
 
     def close(self) -> None:

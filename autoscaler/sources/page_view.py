@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from autoscaler.engine.observation import Quality, Signal, SignalRequest, unknown
 from autoscaler.errors import SourceError
@@ -14,6 +13,7 @@ from autoscaler.signals.presets import BACKENDS, UNITS, Evidence, Form, Preset, 
 from autoscaler.signals.query import SignalQuery
 from autoscaler.signals.vectors import PodKey, node_of, pod_of
 from autoscaler.signals.window import Window, increases, span_seconds
+from autoscaler.sources.address import http_address
 from autoscaler.sources.answer import number
 from autoscaler.sources.assemble import needs
 from autoscaler.sources.exposition import parse_selector
@@ -169,8 +169,7 @@ def _fault(query: SignalQuery) -> str:
     """Return what keeps a document's query from being scraped; empty if nothing does."""
     if not query.url or not query.metric:
         return "the signal has no `url` and `metric`, which the source scrape needs"
-    parts = urlsplit(query.url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if http_address(query.url) is None:
         return f"url {query.url}: http://host[:port]/path or https://… expected"
     try:
         parse_selector(query.metric)

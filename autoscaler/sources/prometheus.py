@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from autoscaler.errors import SourceError, UsageError
 from autoscaler.signals.promql import existing_query
+from autoscaler.sources.address import http_address
 from autoscaler.sources.answer_view import AnswerView, Key, Outcome, OwnKey, queries_for
 from autoscaler.sources.assemble import assemble
 from autoscaler.sources.credentials import Credentials
@@ -92,8 +92,8 @@ def _query(text: str, timeout_seconds: float, client: QueryClient) -> Answer:
 
 
 def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = http_address(url)
+    if parts is None:
         raise UsageError(f"Prometheus address {url}: http://host[:port][/path] or https://… expected")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UsageError(

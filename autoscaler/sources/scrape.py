@@ -96,6 +96,9 @@ def _fetch(url: str, names: frozenset[str], timeout_seconds: float, pool: urllib
     try:
         response = pool.request("GET", url, timeout=timeout_seconds, redirect=False, preload_content=False)
         body = read_body(response, timeout_seconds, _MOST_BYTES)
+    except urllib3.exceptions.NewConnectionError as error:
+        # A refused connection, though urllib3 has it as a kind of timeout.
+        raise SourceError(innermost(error)) from error
     except urllib3.exceptions.TimeoutError as error:
         raise SourceError(f"no answer within {timeout_seconds:g} s") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
