@@ -14,9 +14,10 @@ import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
@@ -43,6 +44,16 @@ def _words(value: object) -> object:
     if value.strip().startswith("["):
         return json.loads(value)
     return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def _address(url: str) -> str:
+    """Return an address unchanged, if it can be one."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as http://prometheus:9090")
+    if "@" in parts.netloc:
+        raise ValueError("must hold no password: use username_file and password_file")
+    return url
 
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -78,7 +89,7 @@ class Prometheus(BaseModel):
 
     model_config = _GROUP
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")] = "http://localhost:9090"
+    url: Annotated[str, AfterValidator(_address)] = "http://localhost:9090"
     """Base address, without `/api/v1`. Default: the server on this machine."""
     query_deadline_seconds: Seconds = 5.0
     """The longest that one query may take. Default 5: a third of a tick, so that a slow one does not cost the next."""
@@ -122,7 +133,7 @@ class Scrape(BaseModel):
     """Pods that are read at the same time. Default 32: hundreds of pods within a tick, with few threads."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Where pods serve `/metrics`. Default: the preset's usual port."""
-    path: Annotated[str, Field(pattern=r"^/")] = "/metrics"
+    path: Annotated[str, Field(pattern=r"^/\S*$")] = "/metrics"
     """The path of the page. Default `/metrics`."""
 
 
@@ -276,7 +287,10 @@ def _say_unknown(name: str, known: set[str]) -> str:
     single = sorted(
         variable for variable in known if not any(other.startswith(f"{variable}{_DELIMITER}") for other in known)
     )
-    return f"environment variable {name}: is no setting{_near(name.upper(), known)}; known: {', '.join(single)}"
+    # without the prefix that all have in common, or everything would be near
+    bare = {variable.removeprefix(PREFIX) for variable in known}
+    near = _near(name.upper().removeprefix(PREFIX), bare).replace("mean ", f"mean {PREFIX}")
+    return f"environment variable {name}: is no setting{near}; known: {', '.join(single)}"
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -318,7 +332,6 @@ def _say(details: ErrorDetails, from_environment: Mapping[str, Any], path: Path 
         known = _fields(location[:-1])
         return f"{where}: unknown field{_near(location[-1], known)}; known here: {', '.join(known)}"
     message = details["msg"].removeprefix("Value error, ").replace("Input should", "must")
-    message = message.replace("String should match pattern", "must look like")
     found = "" if isinstance(details["input"], (dict, BaseModel)) else f" (found {_shown(details['input'])})"
     return f"{where}: {message[:1].lower()}{message[1:]}{found}"
 
