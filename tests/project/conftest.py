@@ -10,6 +10,10 @@ from typing import NamedTuple
 import pytest
 
 from tests.project.dockerfile import build, clean_environment, command, stages
+from tests.real.fixtures import control_plane
+from tests.real.prometheus import prometheus_server
+
+__all__ = ["control_plane", "prometheus_server"]
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -1,8 +1,8 @@
 """Read what a page tells its reader to do.
 
 A `console` block is commands after `$ `, each followed by what it prints, where `...` stands for anything. Every one
-is run unless the line before it says why not: `<!-- not run: needs a cluster -->`. Any block after a line
-`<!-- file: NAME -->` is what the reader should write to that file.
+is run, unless the line before it says why not: `<!-- not run: takes ten minutes -->`. After `<!-- on a cluster -->` it
+is run where there is one. A block after `<!-- file: NAME -->` is what the reader should write to that file.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Step(NamedTuple):
     """The file's content, or the command."""
     printed: str = ""
     """What the command prints, with `...` for anything."""
+    on_a_cluster: bool = False
 
 
 def steps(page: Path) -> list[Step]:
@@ -35,7 +36,7 @@ def steps(page: Path) -> list[Step]:
         if note.startswith("file: "):
             found.append(Step(note.removeprefix("file: "), body))
         elif block["kind"] == "console" and not note.startswith("not run: "):
-            found += commands(body)
+            found += [step._replace(on_a_cluster=note == "on a cluster") for step in commands(body)]
     return found
 
 

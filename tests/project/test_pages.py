@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.stage import Stage
 from tests.project.dockerfile import clean_environment
 from tests.project.pages import Step, commands, prints, steps
+from tests.real.node_agent import PodPlan
+from tests.real.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.project.conftest import Image
+    from tests.real.control_plane import ControlPlane
+    from tests.real.prometheus import StartPrometheus
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = sorted(
     str(page.relative_to(CHECKOUT))
     for page in [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), *CHECKOUT.glob("*/README.md")]
 )
-DEMO_SECONDS = "5"
+DEMO_SECONDS = "150"
+"""Of the sandbox's time, which is thirty times as fast."""
+IN_FLIGHT = 60
 
 
 @pytest.fixture
@@ -32,7 +39,7 @@ def reader(clone: Path, image: Image, tmp_path: Path):
     shutil.copytree(clone, folder)
     environment = clean_environment(image.root / "venv" / "bin") | {"DURATION": DEMO_SECONDS, "COLUMNS": "120"}
 
-    def follow(step: Step) -> None:
+    def follow(step: Step, **more: str) -> None:
         if step.file:
             (folder / step.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / step.file).write_text(step.text)
@@ -41,23 +48,41 @@ def reader(clone: Path, image: Image, tmp_path: Path):
             ["/bin/sh", "-c", step.text],
             check=False,
             cwd=folder,
-            env=environment,
+            env=environment | more,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=300,
         )
+        print(f"$ {step.text}\n{done.stdout}")
         assert prints(step.printed, done.stdout), f"$ {step.text}\n{done.stdout}"
         assert done.returncode == 0 or step.printed, f"$ {step.text}\n{done.stdout}"
 
     return follow
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if steps(CHECKOUT / name)])
+@pytest.mark.parametrize("name", [name for name in PAGES if any(not s.on_a_cluster for s in steps(CHECKOUT / name))])
 def test_what_a_page_says_works(name: str, reader):
     """Each command of the page, run in its order in a fresh clone, prints what the page shows."""
     for step in steps(CHECKOUT / name):
-        reader(step)
+        if not step.on_a_cluster:
+            reader(step)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("name", [name for name in PAGES if any(step.on_a_cluster for step in steps(CHECKOUT / name))])
+def test_what_a_page_says_works_on_a_cluster(
+    name: str, reader, control_plane: ControlPlane, prometheus_server: StartPrometheus
+):
+    """The page's commands work where its Deployment runs under load and a Prometheus scrapes it."""
+    with Stage(control_plane, "inference", PodPlan(cold_start_seconds=0.5)) as stage:
+        server = prometheus_server(stage.scrape_configs)
+        stage.load.keep(IN_FLIGHT)
+        eventually(lambda: server.query("sum(vllm:num_requests_running + vllm:num_requests_waiting) > 40"), bool)
+        for step in steps(CHECKOUT / name):
+            there = step._replace(text=step.text.replace("http://localhost:9090", server.url))
+            reader(there, KUBECONFIG=str(stage.kubeconfig))
+        assert stage.writes() == 0
 
 
 @pytest.mark.parametrize("name", PAGES)
