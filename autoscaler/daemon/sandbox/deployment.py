@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 REVISION = "6f7d9c5b8"
 """The pod-template-hash: the sandbox has no rollouts."""
 _EVENTS_KEPT = 100
-_PENDING_SHARE = 0.3
-"""The part of a cold start that is scheduling and pulling the image; the rest is the process loading its model."""
+_PENDING_SHARE = 0.05
+"""The part of a cold start before the container runs, its image being there; the rest is loading the model."""
 
 
 class Posted(NamedTuple):

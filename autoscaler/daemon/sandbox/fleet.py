@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscaler.daemon.sandbox.deployment import REVISION
+from autoscaler.daemon.sandbox.hardware import COLD_START_SECONDS
 from autoscaler.daemon.sandbox.metrics_page import gateway_page, replica_page
 from autoscaler.daemon.sandbox.numbers import FleetNumbers, HistogramNumbers, Life, ReplicaNumbers
 from autoscaler.daemon.sandbox.servers import PageServer
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 BUSY_WINDOW_SECONDS = 15.0
 """How much of the past the GPU's busy share looks at, in simulated seconds."""
-INITIAL_SECONDS = 80.0
-"""What the replicas of the beginning took to start, as the daemon sees it."""
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -138,7 +137,7 @@ class SandboxFleet:
     def _replica(self, view: ReplicaView, now: float) -> ReplicaNumbers:
         share = self._busy.setdefault(view.number, BusyShare())
         # the replicas of the beginning were there before it, and took as long as any other
-        early = INITIAL_SECONDS if view.number < self._initial else 0.0
+        early = COLD_START_SECONDS if view.number < self._initial else 0.0
         return ReplicaNumbers(
             self._name(view.number),
             Life(view.state),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from autoscaler.daemon.sandbox.numbers import Life
 from autoscaler.daemon.sandbox.scene import clock_text, plain_reason, quantity
+from autoscaler.daemon.sandbox.traffic import chapter_start
 
 if TYPE_CHECKING:
     from autoscaler.daemon.sandbox.scene import Change, Scene, Setting
@@ -20,12 +22,13 @@ def opening(setting: Setting) -> str:
 
 
 def news(before: Scene | None, scene: Scene) -> tuple[str, ...]:
-    """Return what changed from one scene to the next: chapters begun and counts changed."""
-    lines = []
-    if before is None or before.chapter != scene.chapter:
-        lines.append(f"{_at(scene)} -- {scene.setting.story[scene.chapter].caption}")
+    """Return what changed from one scene to the next, in the order of time: chapters begun and counts changed."""
     known = 0 if before is None else len(before.changes)
-    return (*lines, *map(change_line, scene.changes[known:]))
+    told = [(change.at_seconds, change_line(change)) for change in scene.changes[known:]]
+    if before is None or before.chapter != scene.chapter:
+        begun = chapter_start(scene.elapsed_seconds, scene.setting.story)
+        told.append((begun, f"[{clock_text(begun)}] -- {scene.setting.story[scene.chapter].caption}"))
+    return tuple(line for _, line in sorted(told, key=itemgetter(0)))
 
 
 def change_line(change: Change) -> str:
@@ -39,16 +42,13 @@ def status(scene: Scene) -> str:
     """Return the state of the fleet in one line."""
     fleet, latest = scene.fleet, scene.latest
     counts = ", ".join(f"{fleet.count(life)} {life}" for life in Life if fleet.count(life)) or "no replica"
+    at = f"[{clock_text(scene.elapsed_seconds)}]"
     if latest is None:
-        return f"{_at(scene)} {counts}"
+        return f"{at} {counts}"
     measures = (
         f"{latest.rate:.1f} req/s",
         f"queue {quantity(latest.queue, '{:.0f}')}",
         f"{scene.setting.latency_name} {quantity(latest.latency_seconds, '{:.2f} s')}",
         f"GPU {quantity(latest.gpu_percent, '{:.0f} %')}",
     )
-    return f"{_at(scene)} {counts} | {' | '.join(measures)}"
-
-
-def _at(scene: Scene) -> str:
-    return f"[{clock_text(scene.elapsed_seconds)}]"
+    return f"{at} {counts} | {' | '.join(measures)}"

@@ -81,9 +81,9 @@ def _tell(stage: Stage, stop: threading.Event, file: IO[str]) -> None:
     try:
         while not stop.wait(FRAME_SECONDS):
             scene = stage.scene()
-            screen.show(scene)
             if scene.elapsed_seconds >= stage.setting.duration_seconds:
-                stop.set()
+                break
+            screen.show(scene)
         lines = ["", *summary_lines(stage.summary(), stage.setting)]
     finally:
         stop.set()

@@ -77,6 +77,12 @@ def chapter_at(seconds: float, story: tuple[Chapter, ...] = STORY) -> int:
     return len(story) - 1
 
 
+def chapter_start(seconds: float, story: tuple[Chapter, ...] = STORY) -> float:
+    """Return when the chapter at that second began, in seconds since the first telling."""
+    told = seconds - seconds % story_seconds(story)
+    return told + sum(chapter.seconds for chapter in story[: chapter_at(seconds, story)])
+
+
 def generate(seed: int, until_seconds: float, story: tuple[Chapter, ...] = STORY) -> Arrivals:
     """Return all requests before `until_seconds`, the story repeated as often as it takes.
 

@@ -40,7 +40,7 @@ class World:
         naming = Naming(backend, NAMESPACE, NAME, hardware.MODEL, hardware.GPU).checked()
         self.ref = TargetRef(NAMESPACE, NAME)
         self.fleet = SandboxFleet(
-            hardware.kernel(seed, INITIAL_REPLICAS),
+            hardware.kernel(seed, INITIAL_REPLICAS, backend),
             generate(seed, horizon_seconds, story),
             INITIAL_REPLICAS,
             naming,

@@ -104,10 +104,10 @@ def test_events_are_kept_up_to_a_hundred(deployment):
 
 @pytest.mark.parametrize(
     ("now", "phase", "reason"),
-    [(1000.0, "Pending", "ContainerCreating"), (1029.0, "Pending", "ContainerCreating"), (1031.0, "Running", "")],
+    [(1000.0, "Pending", "ContainerCreating"), (1004.0, "Pending", "ContainerCreating"), (1006.0, "Running", "")],
 )
 def test_cold_start_goes_from_pending_to_running_and_is_not_ready(now, phase, reason):
-    """The first 30 % of a cold start are the image's, the rest the model's; Ready comes only at its end."""
+    """The first 5 % of a cold start are the container's, the rest the model's; Ready comes only at its end."""
     starting = pod(replica(Life.STARTING), now)
     assert (starting.phase, starting.reason, starting.ready) == (phase, reason, False)
     assert starting.ready_changed_at is None

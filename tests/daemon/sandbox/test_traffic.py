@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoscaler.daemon.sandbox.traffic import STORY, Chapter, chapter_at, generate, story_seconds
+from autoscaler.daemon.sandbox.traffic import STORY, Chapter, chapter_at, chapter_start, generate, story_seconds
 
 RAMP = (
     Chapter("up", "", 1000.0, 0.0, 10.0),
@@ -57,6 +57,14 @@ def test_chapter_at_wraps_around():
     assert chapter_at(0.0) == 0
     assert chapter_at(1799.9) == len(STORY) - 1
     assert chapter_at(1800.0) == 0
+
+
+def test_chapter_start_is_its_first_second():
+    """The second chapter begins when the first ends, and again one story later."""
+    first = STORY[0].seconds
+    assert chapter_start(first - 1) == 0.0
+    assert chapter_start(first + 1) == first
+    assert chapter_start(1800.0 + first + 1) == 1800.0 + first
 
 
 def test_requests_have_tokens_and_an_order():
