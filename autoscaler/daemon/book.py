@@ -47,7 +47,8 @@ class Book:
             self._failed(error)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; what a tick that was left behind still has to say is lost."""
+        self._begun = False
         if self._file is not None:
             try:
                 self._file.close()
