@@ -14,13 +14,17 @@ from autoscaler.documents.lint import rule_warnings, warnings
 from autoscaler.documents.load import Loaded, load
 from autoscaler.documents.plugins import registry
 from autoscaler.documents.policy import ScalingPolicy
-from autoscaler.errors import DocumentError, UsageError
+from autoscaler.documents.scenario import Scenario
+from autoscaler.documents.wording import close_match, listed, shown
+from autoscaler.errors import DocumentError, Problem, UsageError
 from autoscaler.settings import load_settings
+from autoscaler.simulator.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from autoscaler.documents.compile import CompiledTarget
+    from autoscaler.documents.load import Documents
 
 
 def check(
@@ -45,7 +49,7 @@ def check(
         raise UsageError("check: needs -f FILE or FOLDER, or `documents` in the settings")
     documents = load(paths, registry(settings.rule_files))
     targets = compile_all(documents, interval_seconds=settings.interval_seconds)
-    if problems := scenario_problems(documents):
+    if problems := [*scenario_problems(documents), *_preset_problems(documents)]:
         raise DocumentError(*problems)
     by_key = {target.key: target for target in targets}
     for item in documents.items:
@@ -55,6 +59,14 @@ def check(
     if prometheus:
         for line in report(targets, settings.prometheus.model_copy(update={"url": prometheus})):
             typer.echo(line)
+
+
+def _preset_problems(documents: Documents) -> Iterator[Problem]:
+    """Yield what the simulator would refuse: documents know nothing of its presets."""
+    for document, origin in documents.items:
+        if isinstance(document, Scenario) and (name := document.spec.preset) not in PRESETS:
+            allowed = f"must be one of {listed(PRESETS)}{close_match(name, PRESETS)}"
+            yield Problem(origin.at(("spec", "preset")), "spec.preset", shown(name), allowed)
 
 
 def _summary(item: Loaded, targets: Mapping[str, CompiledTarget]) -> str:
