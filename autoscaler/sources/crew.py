@@ -30,6 +30,7 @@ class Crew(Generic[Key, Tool, Result]):
 
     What does not come back by the deadline is left behind, and its key is refused until it has come back: however
     long something hangs, it holds one thread. The threads are daemons, so that a hung one cannot keep the process.
+    Several callers may run jobs at once.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Crew(Generic[Key, Tool, Result]):
         self._flights: dict[Key, _Flight] = {}
         self._threads: list[threading.Thread] = []
         self._failed: set[Key] = set()
+        self._lock = threading.Lock()
         self._closed = False
 
     def run(
@@ -59,39 +61,41 @@ class Crew(Generic[Key, Tool, Result]):
         Jobs start in their order, but those that failed at the last run come after all others: with more of them than
         threads, and each as slow as its timeout, they would otherwise silence the rest.
         """
-        if self._closed:
-            return {key: SourceError("the source is closed") for key in jobs}
-        self._flights = {key: flight for key, flight in self._flights.items() if not flight.future.done()}
-        results: dict[Key, Result | SourceError] = {}
-        flights: dict[Key, Future[object]] = {}
-        for key in sorted(jobs, key=self._failed.__contains__):
-            if key in self._flights:
-                seconds = self._clock() - self._flights[key].started
-                results[key] = SourceError(f"still no answer to the request of {seconds:.1f} s ago")
-            else:
-                flights[key] = self._submit(key, jobs[key])
-        wait(flights.values(), timeout=deadline_seconds)
-        for key, future in flights.items():
-            results[key] = self._landed(key, future, deadline_seconds)
-        # A job that nobody got round to has not failed: it is the others' victim.
-        self._failed = {
-            key
-            for key, result in results.items()
-            if isinstance(result, SourceError) and not (key in flights and flights[key].cancelled())
-        }
+        with self._lock:
+            if self._closed:
+                return {key: SourceError("the source is closed") for key in jobs}
+            self._flights = {key: flight for key, flight in self._flights.items() if not flight.future.done()}
+            results: dict[Key, Result | SourceError] = {key: self._hung(key) for key in jobs if key in self._flights}
+            waiting = sorted((key for key in jobs if key not in results), key=self._failed.__contains__)
+            futures = {key: self._submit(key, jobs[key]) for key in waiting}
+        wait(futures.values(), timeout=deadline_seconds)
+        with self._lock:
+            for key, future in futures.items():
+                results[key] = self._landed(key, future, deadline_seconds)
+            # A job that nobody got round to has not failed: it is the others' victim.
+            self._failed = {
+                key
+                for key, result in results.items()
+                if isinstance(result, SourceError) and not (key in futures and futures[key].cancelled())
+            }
         return results
 
     def close(self) -> None:
         """Let the threads end: those at rest at once, a hung one when it comes back."""
-        self._closed = True
-        for flight in self._flights.values():
-            flight.future.cancel()
-        for _ in self._threads:
-            self._jobs.put(None)
-        busy = sum(flight.future.running() for flight in self._flights.values())
+        with self._lock:
+            self._closed = True
+            for flight in self._flights.values():
+                flight.future.cancel()
+            for _ in self._threads:
+                self._jobs.put(None)
+            busy = any(flight.future.running() for flight in self._flights.values())
         if not busy:
             for thread in self._threads:
                 thread.join()
+
+    def _hung(self, key: Key) -> SourceError:
+        seconds = self._clock() - self._flights[key].started
+        return SourceError(f"still no answer to the request of {seconds:.1f} s ago")
 
     def _submit(self, key: Key, job: Callable[[Tool], object]) -> Future[object]:
         future: Future[object] = Future()
@@ -109,10 +113,10 @@ class Crew(Generic[Key, Tool, Result]):
     def _landed(self, key: Key, future: Future[object], deadline_seconds: float) -> Result | SourceError:
         if not future.done():
             if future.cancel():
-                del self._flights[key]
+                self._flights.pop(key, None)
                 return SourceError(f"not asked: all {self._size} connections were busy for {deadline_seconds:g} s")
             return SourceError(f"no answer within {deadline_seconds:g} s")
-        del self._flights[key]
+        self._flights.pop(key, None)
         error = future.exception()
         if error is None:
             return future.result()  # type: ignore[return-value]  # what the job of this key returns
