@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
+from itertools import repeat
 from math import isnan
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -15,20 +16,21 @@ from autoscaler.daemon.sandbox.hardware import COLD_START_SECONDS
 from autoscaler.daemon.sandbox.metrics_page import gateway_page, replica_page
 from autoscaler.daemon.sandbox.numbers import FleetNumbers, HistogramNumbers, Life, ReplicaNumbers
 from autoscaler.daemon.sandbox.servers import PageServer
-from autoscaler.daemon.sandbox.summary import summarise
-from autoscaler.simulator.fleet import ReplicaState
+from autoscaler.daemon.sandbox.summary import Summary, gpu_hours, peak, serve
+from autoscaler.simulator.fleet import ReplicaState, SimulatedFleet
 from autoscaler.simulator.kernel import COMPLETED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from autoscaler.daemon.sandbox.metrics_page import Naming
-    from autoscaler.daemon.sandbox.summary import Summary
     from autoscaler.daemon.sandbox.traffic import Arrivals
-    from autoscaler.simulator.fleet import ReplicaView, SimulatedFleet
+    from autoscaler.simulator.fleet import ReplicaView, Results
 
 BUSY_WINDOW_SECONDS = 15.0
 """How much of the past the GPU's busy share looks at, in simulated seconds."""
+FIXED_REQUESTS = 50_000
+"""The summary plays up to so many requests once more on a fixed fleet: a second or two in plain Python."""
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -110,21 +112,30 @@ class SandboxFleet:
         self.numbers()
 
     def summary(self, objective_seconds: float) -> Summary:
-        """Return what the run amounted to up to now."""
+        """Return what the run amounted to up to now, and what the same requests meet on a fleet of the peak's size."""
         with self._lock:
             elapsed = self._clock() - self.started_at
             self._kernel.advance(elapsed)
             results = self._kernel.results()
-            arrived = results.arrival <= elapsed
+            count = int(np.searchsorted(results.arrival, elapsed, side="right"))
+            arrived, first = results.arrival[:count].copy(), results.first_token[:count].copy()
+            completed = int((results.outcome[:count] == COMPLETED).sum())
             lives = [(life.created_at, life.gone_at) for life in self._kernel.lifetimes()]
-            return summarise(
-                results.arrival[arrived],
-                (results.first_token - results.arrival)[arrived],
-                int((results.outcome[arrived] == COMPLETED).sum()),
-                [(start, elapsed if isnan(end) else end) for start, end in lives],
-                elapsed,
-                objective_seconds,
-            )
+        lives = [(start, elapsed if isnan(end) else end) for start, end in lives]
+        most = peak(lives)
+        served, fixed = serve(arrived, first, elapsed, objective_seconds), None
+        if count <= FIXED_REQUESTS:
+            other = self._fixed(count, most, elapsed)
+            fixed = serve(other.arrival, other.first_token, elapsed, objective_seconds)
+        return Summary(elapsed, count, completed, served, objective_seconds, gpu_hours(lives), most, fixed)
+
+    def _fixed(self, count: int, replicas: int, elapsed: float) -> Results:
+        """Play the first requests once more, on a fleet of an unchanging size."""
+        kernel = SimulatedFleet(self._kernel.model, repeat(0.0))
+        kernel.add_requests(*(column[:count] for column in self._arrivals))
+        kernel.scale_to(replicas, 0.0)
+        kernel.advance(elapsed)
+        return kernel.results()
 
     def close(self) -> None:
         """Stop all servers."""

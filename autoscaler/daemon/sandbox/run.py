@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FRAME_SECONDS = 0.25
+NEXT = "Next: `autoscaler simulate` plays an hour of traffic in a second; `autoscaler run --help` for your cluster."
 _SPARE_SECONDS = 60.0
 _JOIN_SECONDS = 15.0
 _FASTEST = 100.0
@@ -84,7 +85,7 @@ def _tell(stage: Stage, stop: threading.Event, file: IO[str]) -> None:
             if scene.elapsed_seconds >= stage.setting.duration_seconds:
                 break
             screen.show(scene)
-        lines = ["", *summary_lines(stage.summary(), stage.setting)]
+        lines = ["", *summary_lines(stage.summary(), stage.setting), "", NEXT]
     finally:
         stop.set()
         thread.join(_JOIN_SECONDS)

@@ -1,4 +1,4 @@
-"""What the run amounted to: requests, latency, and GPU-hours beside a fleet that always has its peak size."""
+"""What the run amounted to: requests, latency, and GPU-hours, beside a fleet that has its peak size all along."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 _SECONDS_PER_HOUR = 3600.0
 
 
+class Served(NamedTuple):
+    """How requests were served; None where there was none."""
+
+    p50_seconds: float | None
+    """Of the time to first token, as the rest."""
+    p99_seconds: float | None
+    attainment: float | None
+    """Share of the requests whose first token came within the objective."""
+
+
 class Summary(NamedTuple):
     """The figures of one run; all of them are simulated."""
 
@@ -25,20 +35,22 @@ class Summary(NamedTuple):
     """Simulated length."""
     requests: int
     completed: int
-    unfinished: int
-    """Still waiting or running at the end."""
-    ttft_p50_seconds: float | None
-    ttft_p99_seconds: float | None
-    attainment: float | None
-    """Share of the requests whose first token came within the objective."""
+    served: Served
     objective_seconds: float
     gpu_hours: float
     """From each replica's creation to its end: loading and draining are paid for."""
     peak_replicas: int
+    fixed: Served | None = None
+    """The same requests on a fleet that always has the peak's size; None if that was not played."""
+
+    @property
+    def unfinished(self) -> int:
+        """Requests still waiting or running at the end."""
+        return self.requests - self.completed
 
     @property
     def fixed_gpu_hours(self) -> float:
-        """What a fleet of the peak size would have used over the same time."""
+        """What a fleet of the peak's size uses over the same time."""
         return self.peak_replicas * self.seconds / _SECONDS_PER_HOUR
 
     @property
@@ -47,35 +59,27 @@ class Summary(NamedTuple):
         return 100 * (1 - self.gpu_hours / self.fixed_gpu_hours) if self.fixed_gpu_hours else 0.0
 
 
-def summarise(
-    arrived_seconds: NDArray[np.float64],
-    ttft_seconds: NDArray[np.float64],
-    finished: int,
-    lives: Sequence[tuple[float, float]],
-    seconds: float,
-    objective_seconds: float,
-) -> Summary:
-    """Return the figures of a run.
+def serve(
+    arrived_seconds: NDArray[np.float64], first_seconds: NDArray[np.float64], seconds: float, objective_seconds: float
+) -> Served:
+    """Return how requests were served that arrived, and had their first token, at these seconds; NaN for not yet.
 
-    `ttft_seconds` is by request, NaN for one without a first token; a request that waits longer than the objective
-    already has missed it. `lives` are each replica's creation and end, in seconds since the start.
+    One that has waited for longer than the objective has missed it; one that still may meet it does not count.
     """
-    known = ttft_seconds[~np.isnan(ttft_seconds)]
-    open_for = seconds - arrived_seconds[np.isnan(ttft_seconds)]
-    met, missed = int((known <= objective_seconds).sum()), int((open_for > objective_seconds).sum())
-    missed += int((known > objective_seconds).sum())
-    return Summary(
-        seconds,
-        int(arrived_seconds.size),
-        finished,
-        int(arrived_seconds.size) - finished,
+    waits = np.where(first_seconds <= seconds, first_seconds, np.inf) - arrived_seconds
+    known = waits[np.isfinite(waits)]
+    met, late = int((known <= objective_seconds).sum()), int((known > objective_seconds).sum())
+    late += int((seconds - arrived_seconds[~np.isfinite(waits)] > objective_seconds).sum())
+    return Served(
         float(np.quantile(known, 0.5)) if known.size else None,
         float(np.quantile(known, 0.99)) if known.size else None,
-        met / (met + missed) if met + missed else None,
-        objective_seconds,
-        sum(min(end, seconds) - start for start, end in lives) / _SECONDS_PER_HOUR,
-        peak(lives),
+        met / (met + late) if met + late else None,
     )
+
+
+def gpu_hours(lives: Sequence[tuple[float, float]]) -> float:
+    """Return the sum of all lives, given as creation and end in seconds, in hours."""
+    return sum(end - start for start, end in lives) / _SECONDS_PER_HOUR
 
 
 def peak(lives: Sequence[tuple[float, float]]) -> int:
@@ -86,15 +90,18 @@ def peak(lives: Sequence[tuple[float, float]]) -> int:
 
 def summary_lines(summary: Summary, setting: Setting) -> tuple[str, ...]:
     """Return the summary as text, one figure a line."""
-    attainment = None if summary.attainment is None else 100 * summary.attainment
-    ttft = ", ".join(
-        f"{name} {quantity(value, '{:.2f} s')}"
-        for name, value in (("P50", summary.ttft_p50_seconds), ("P99", summary.ttft_p99_seconds))
-    )
-    fixed = f"a fixed fleet of {summary.peak_replicas}: {summary.fixed_gpu_hours:.2f}"
+    counts = f"{summary.requests} arrived, {summary.completed} completed, {summary.unfinished} unfinished"
+    fixed = _served(summary.fixed, summary.objective_seconds) if summary.fixed else ""
     return (
         f"{clock_text(summary.seconds)} minutes of {setting.hardware}; every figure is simulated",
-        f"  requests      {summary.requests} arrived, {summary.completed} completed, {summary.unfinished} unfinished",
-        f"  first token   {ttft}; {quantity(attainment, '{:.1f} %')} within {summary.objective_seconds:g} s",
-        f"  GPU-hours     {summary.gpu_hours:.2f}; {fixed}, so {summary.saved_percent:.0f} % saved",
+        f"  requests     {counts}",
+        f"  autoscaled   {summary.gpu_hours:.2f} GPU-hours; {_served(summary.served, summary.objective_seconds)}",
+        f"  fixed at {summary.peak_replicas:<3} {summary.fixed_gpu_hours:.2f} GPU-hours{fixed and f'; {fixed}'}",
+        f"  saved        {summary.saved_percent:.0f} % of the fixed fleet's GPU-hours",
     )
+
+
+def _served(served: Served, objective_seconds: float) -> str:
+    percent = None if served.attainment is None else 100 * served.attainment
+    p99 = quantity(served.p99_seconds, "{:.2f} s")
+    return f"P99 of the first token {p99}, {quantity(percent, '{:.1f} %')} within {objective_seconds:g} s"

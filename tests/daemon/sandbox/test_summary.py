@@ -5,35 +5,46 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoscaler.daemon.sandbox.summary import peak, summarise, summary_lines
+from autoscaler.daemon.sandbox.summary import Served, Summary, gpu_hours, peak, serve, summary_lines
 
 from . import scenes
 
 NAN = float("nan")
 
 
-def test_figures_of_a_small_run():
-    """Two replicas for an hour and one for half of it: 2.5 GPU-hours beside 3; 2 of 4 known requests in time."""
-    lives = [(0.0, 5000.0), (0.0, 5000.0), (1000.0, 2800.0)]
-    summary = summarise(
-        np.array([0.0, 1.0, 2.0, 100.0, 3599.0]), np.array([0.5, 1.0, 3.0, NAN, NAN]), 3, lives, 3600.0, 2.0
-    )
-    assert (summary.requests, summary.completed, summary.unfinished) == (5, 3, 2)
-    assert summary.ttft_p50_seconds == 1.0
-    assert summary.attainment == 0.5
-    assert summary.gpu_hours == pytest.approx(2.5)
-    assert (summary.peak_replicas, summary.fixed_gpu_hours) == (3, pytest.approx(3.0))
+def test_served_counts_the_late_and_leaves_out_the_undecided():
+    """Two in time and one late; one that has waited 3500 s has missed; one that came a second ago may still meet it."""
+    arrived = np.array([0.0, 1.0, 2.0, 100.0, 3599.0])
+    first = np.array([0.5, 2.0, 5.0, NAN, NAN])
+    assert serve(arrived, first, 3600.0, 2.0) == Served(1.0, pytest.approx(2.96), 0.5)
+
+
+def test_first_token_that_is_still_to_come_does_not_count_yet():
+    """The kernel may know it already; the present does not."""
+    assert serve(np.array([10.0]), np.array([12.5]), 12.0, 2.5) == Served(None, None, None)
+
+
+def test_gpu_hours_and_their_comparison():
+    """Two replicas for an hour and one for half of it: 2.5 GPU-hours beside the 3 of a fixed fleet."""
+    lives = [(0.0, 3600.0), (0.0, 3600.0), (1000.0, 2800.0)]
+    summary = Summary(3600.0, 5, 3, Served(1.0, 3.0, 0.5), 2.0, gpu_hours(lives), peak(lives), Served(0.1, 0.2, 1.0))
+    assert (summary.gpu_hours, summary.fixed_gpu_hours) == (2.5, 3.0)
     assert summary.saved_percent == pytest.approx(100 / 6)
+    assert summary_lines(summary, scenes.SETTING) == (
+        "60:00 minutes of Llama-3.1-8B on L40S; every figure is simulated",
+        "  requests     5 arrived, 3 completed, 2 unfinished",
+        "  autoscaled   2.50 GPU-hours; P99 of the first token 3.00 s, 50.0 % within 2 s",
+        "  fixed at 3   3.00 GPU-hours; P99 of the first token 0.20 s, 100.0 % within 2 s",
+        "  saved        17 % of the fixed fleet's GPU-hours",
+    )
 
 
 def test_run_without_requests_has_no_latency():
     """No request: no percentile and no attainment, and the text says so with dashes."""
-    summary = summarise(np.empty(0), np.empty(0), 0, [(0.0, 60.0)], 60.0, 2.0)
-    assert summary.ttft_p99_seconds is None
-    assert summary.attainment is None
-    text = "\n".join(summary_lines(summary, scenes.SETTING))
-    assert "P50 -, P99 -" in text
-    assert "simulated" in text
+    nothing = serve(np.empty(0), np.empty(0), 60.0, 2.0)
+    assert nothing == Served(None, None, None)
+    text = "\n".join(summary_lines(Summary(60.0, 0, 0, nothing, 2.0, 0.0, 0), scenes.SETTING))
+    assert "P99 of the first token -, - within 2 s" in text
     assert "nan" not in text.lower()
 
 
