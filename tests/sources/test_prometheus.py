@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 import threading
@@ -462,6 +463,28 @@ def test_a_missing_ca_bundle_is_an_error(tmp_path: Path, closing: Callable[..., 
     signal = own_signal(source)
     assert signal.quality is Quality.ERROR
     assert "ca.crt" in signal.detail
+
+
+def test_the_ca_bundle_decides_who_is_trusted(
+    prometheus: FakePrometheus, tmp_path: Path, closing: Callable[..., Any]
+) -> None:
+    """A certificate is checked against the bundle given; one that nobody vouches for is refused before anything is
+    sent.
+    """
+    key, certificate = tmp_path / "key.pem", tmp_path / "ca.pem"
+    subject = ["-subj", "/CN=prometheus", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    prometheus.socket = context.wrap_socket(prometheus.socket, server_side=True)
+    prometheus.replies = {"my_gateway": vector(({}, 4))}
+    url = prometheus.url.replace("http://", "https://")
+    assert own_signal(closing(PrometheusSource(url, ca_file=certificate))).value == 4.0
+    refused = own_signal(closing(PrometheusSource(url)))
+    assert refused.quality is Quality.ERROR
+    assert "certificate verify failed" in refused.detail
+    assert len(prometheus.asked) == 1
 
 
 @pytest.mark.parametrize(
