@@ -41,6 +41,13 @@ def test_pod_facts() -> None:
     )
 
 
+def test_not_ready_any_more() -> None:
+    """A pod whose Ready condition is false is not ready, since when the condition changed."""
+    lost = {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:01:30Z"}
+    parsed = answers.parse_pod(pod({"conditions": [lost]}))
+    assert (parsed.replica.ready, parsed.replica.ready_changed_at) == (False, 1767225690.0)
+
+
 def test_terminating_is_the_deletion_timestamp() -> None:
     """A pod that is to go is terminating even while it still says Ready."""
     ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:01:30Z"}

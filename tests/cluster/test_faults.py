@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,16 +144,32 @@ def test_autoscalers_unknown(scripted: Any, status: int) -> None:
 
 
 def test_a_namespace_that_hangs_delays_no_other(scripted: Any) -> None:
-    """One namespace hangs, three answer; the hanging one is not asked again while a call is under way."""
+    """One namespace hangs, three answer, time and again."""
     plain = lists(replies({"items": []}), replies({"items": []}))
-    server, cluster = scripted(lambda method, path: hangs if "/stuck/" in path else plain(method, path))
+    _, cluster = scripted(lambda method, path: hangs if "/stuck/" in path else plain(method, path))
     targets = [TargetRef(each, "a") for each in ("stuck", "one", "two", "three")]
     first, second = cluster.observe(targets, 0.5), cluster.observe(targets, 0.5)
     for seen in (first, second):
         assert isinstance(seen["stuck/a"], ClusterError)
         assert [seen[f"{each}/a"].spec_replicas for each in ("one", "two", "three")] == [1, 1, 1]
-    asked = [path for _, path in server.seen if "/stuck/" in path]
-    assert len(asked) <= 2 * 2, "pods, then Deployments, at most once in each observation"
+
+
+def test_a_call_that_ignores_its_deadline_is_not_piled_up(scripted: Any) -> None:
+    """While a namespace's last listing has not come back, the next observation says so and starts no other."""
+    _, cluster = scripted(lists(replies({"items": []}), replies({"items": []})))
+    calls, over = [], threading.Event()
+
+    def stuck(namespace: str, **options: Any) -> Any:
+        calls.append(namespace)
+        over.wait(30)
+        raise ValueError("at last")
+
+    cluster._lists = cluster._lists._replace(pods=stuck)
+    first, second = (str(cluster.observe([A], 0.1)["here/a"]) for _ in range(2))
+    assert first == 'namespace "here": not listed within 0.1 s'
+    assert second == 'namespace "here": the last listing is still unanswered'
+    assert calls == ["here"]
+    over.set()
 
 
 def test_event_that_cannot_be_posted(scripted: Any) -> None:
