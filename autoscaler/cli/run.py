@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,7 +67,7 @@ def run(
     logs.configure(chosen.log_format, LogLevel.ERROR if once else chosen.log_level)
     daemon, cluster = _build(chosen, tuple(files or ()), dry_run=dry_run, once=once)
     try:
-        code = _run_once(daemon) if once else _run_on(daemon, shutdown)
+        code = _run_once(daemon, shutdown) if once else _run_on(daemon, shutdown)
     finally:
         cluster.close()
     raise typer.Exit(code)
@@ -145,7 +146,12 @@ def _run_on(daemon: Daemon, shutdown: Shutdown) -> int:
     return shutdown.exit_code
 
 
-def _run_once(daemon: Daemon) -> int:
+def _run_once(daemon: Daemon, shutdown: Shutdown) -> int:
+    def stop_when_told() -> None:
+        shutdown.event.wait()
+        daemon.stop()
+
+    threading.Thread(target=stop_when_told, name="autoscaler-stop", daemon=True).start()
     try:
         report = daemon.tick()
     finally:
@@ -154,7 +160,7 @@ def _run_once(daemon: Daemon) -> int:
     ready = daemon.health.ready()
     if not ready.ok:
         typer.echo(f"autoscaler: {ready.detail}", err=True)
-    return int(report.failed or not ready.ok)
+    return shutdown.exit_code or int(report.failed or not ready.ok)
 
 
 def _print(report: TickReport) -> None:

@@ -167,6 +167,10 @@ class Daemon:
             self.close()
             self._log.info("stopped")
 
+    def stop(self) -> None:
+        """Let the tick under way begin nothing more."""
+        self._stopping.set()
+
     def close(self) -> None:
         """Post the last Events, and let the port, the journal and the source go; a second time does nothing."""
         if self._closed:

@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoscaler.daemon import decide, journal, tracked
+from autoscaler.daemon import decide, events, journal, tracked
 from autoscaler.daemon.actuator import Actuator, Wanted, Written
 from autoscaler.daemon.collect import Collector
 from autoscaler.daemon.report import Action, Failure, Stage, TargetReport, TickReport
 from autoscaler.daemon.tracked import Tracked, Write
 from autoscaler.engine.engine import Engine
 from autoscaler.engine.observation import Quality
+from autoscaler.engine.proposal import Notice
 from autoscaler.engine.spec import Mode
 from autoscaler.errors import TargetMissing
 
@@ -55,6 +56,7 @@ class _Row:
     decided: Decided | None = None
     written: Written = _NOTHING
     failures: list[Failure] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     def fail(self, stage: Stage, message: str) -> None:
         self.failures.append(Failure(stage, message))
@@ -70,7 +72,7 @@ class _Row:
     def report(self) -> TargetReport:
         decided = self.decided
         if decided is None:
-            return TargetReport(self.ref, self.facts, failures=tuple(self.failures))
+            return TargetReport(self.ref, self.facts, failures=tuple(self.failures), notices=tuple(self.notices))
         return TargetReport(
             self.ref,
             self.facts,
@@ -79,7 +81,7 @@ class _Row:
             decided.decision,
             self.written.action,
             tuple(self.failures),
-            decided.notices,
+            (*self.notices, *decided.notices),
         )
 
 
@@ -164,6 +166,10 @@ class Ticker:
                     self._tracked[key] = tracked.missing(row.before, reading.now)
                 continue
             row.facts = decide.shift_facts(answer, reading.ahead_seconds)
+            if answer.replicas_quality is not Quality.OK:
+                row.fail(Stage.OBSERVE, answer.detail or "the pods could not be listed")
+            elif answer.detail:
+                row.notices.append(Notice(events.NOT_ALL_READ, answer.detail))
             row.before, write = tracked.settle(
                 tracked.found(row.before), answer.spec_replicas, in_flight=key in self._actuator.in_flight
             )

@@ -353,3 +353,29 @@ def test_an_observer_that_fails_harms_nobody(rig):
     world = rig("a", observers=[broken, seen.append])
     report = world.tick()
     assert seen == [report]
+
+
+def test_pods_that_cannot_be_listed_are_a_failure_and_lower_nothing(rig):
+    """A target whose pods are not known is told, and keeps its count."""
+    world = rig("a")
+    world.cluster.workloads[A].pending = 50
+    world.tick(2)
+    facts = world.cluster._facts
+
+    def blind(ref):
+        return facts(ref)._replace(replicas=(), replicas_quality=Quality.ERROR, detail="HTTP 500")
+
+    world.cluster._facts = blind
+    world.cluster.workloads[A].pending = 0
+    report = world.tick(20)
+    assert report.targets[0].failures[0].message == "HTTP 500"
+    assert world.cluster.workloads[A].replicas == 5
+
+
+def test_what_else_could_not_be_read_is_said(rig):
+    """A list of autoscalers that is forbidden fails no tick, and is an Event."""
+    world = rig("a")
+    facts = world.cluster._facts
+    world.cluster._facts = lambda ref: facts(ref)._replace(detail="autoscalers: HTTP 403")
+    assert not world.tick().failed
+    assert (A, "NotAllRead", "autoscalers: HTTP 403") in world.said()
