@@ -133,8 +133,6 @@ class Scrape(BaseModel):
     """Pods that are read at the same time. Default 32: hundreds of pods within a tick, with few threads."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Where pods serve `/metrics`. Default: the preset's usual port."""
-    path: Annotated[str, Field(pattern=r"^/\S*$")] = "/metrics"
-    """The path of the page. Default `/metrics`."""
 
 
 class Kubernetes(BaseModel):

@@ -107,7 +107,6 @@ def test_the_process_environment_is_read_by_default(monkeypatch):
         ("AUTOSCALER_PROMETHEUS", "{x", "must be JSON: Expecting property name"),
         ("AUTOSCALER_NAMESPACES", "[x", "expecting value: line 1 column 2 (char 1) (found '[x')"),
         ("AUTOSCALER_PROMETHEUS__URL", "http://u:p@h", "must hold no password: use username_file and password_file"),
-        ("AUTOSCALER_SCRAPE__PATH", "metrics", "string should match pattern '^/\\S*$' (found 'metrics')"),
         ("AUTOSCALER_PROMETHEUS__URL", "prometheus:9090", "must be an address such as http://prometheus:9090 (found"),
     ],
 )
