@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,17 +32,21 @@ class Moment(NamedTuple):
 def columns(
     moments: Iterable[Moment], value: Callable[[Moment], float | None], span: tuple[float, float], width: int
 ) -> list[float | None]:
-    """Return the highest value in each of `width` equal parts of the `span` (from, to) in seconds, or None."""
+    """Return the highest value in each of `width` equal parts of the `span` (from, to) in seconds, or None.
+
+    A part that is too short to hold a moment shows what the part before it does, up to the last moment.
+    """
     start, end = span
-    found: list[float | None] = [None] * width
+    found: dict[int, float | None] = {}
     for moment in moments:
-        slot = int((moment.elapsed_seconds - start) / (end - start) * width)
-        reading = value(moment)
-        if reading is None or not 0 <= slot < width:
-            continue
-        before = found[slot]
-        found[slot] = reading if before is None else max(before, reading)
-    return found
+        slot = floor((moment.elapsed_seconds - start) / (end - start) * width)
+        known = [reading for reading in (found.get(slot), value(moment)) if reading is not None]
+        found[slot] = max(known, default=None)
+    line: list[float | None] = []
+    for slot in range(width):
+        before = line[-1] if line and slot <= max(found, default=-1) else None
+        line.append(found.get(slot, before))
+    return line
 
 
 def spark(values: Sequence[float | None], top: float) -> str:

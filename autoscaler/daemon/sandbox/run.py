@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FRAME_SECONDS = 0.25
-NEXT = "Next: `autoscaler simulate` plays an hour of traffic in a second; `autoscaler run --help` for your cluster."
+NEXT = (
+    "Next:  autoscaler simulate     an hour of traffic in a second, by the same engine",
+    "       autoscaler run --help   for a cluster of your own; --dry-run changes nothing",
+)
 _SPARE_SECONDS = 60.0
 _JOIN_SECONDS = 15.0
 _FASTEST = 100.0
@@ -85,7 +88,7 @@ def _tell(stage: Stage, stop: threading.Event, file: IO[str]) -> None:
             if scene.elapsed_seconds >= stage.setting.duration_seconds:
                 break
             screen.show(scene)
-        lines = ["", *summary_lines(stage.summary(), stage.setting), "", NEXT]
+        lines = ["", *summary_lines(stage.summary(), stage.setting), "", *NEXT]
     finally:
         stop.set()
         thread.join(_JOIN_SECONDS)
