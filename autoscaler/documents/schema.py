@@ -89,7 +89,8 @@ def _keywords(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _default(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    return {} if value is None else {"default": value}
+    # an API server of 1.20 takes the default "" for null, and refuses its own default then
+    return {} if value in (None, "") else {"default": value}
 
 
 _REPLACED: Mapping[str, Callable[[Any], dict[str, Any]]] = {

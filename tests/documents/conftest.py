@@ -7,11 +7,14 @@ import pytest
 from autoscaler.documents.compile import compile_all
 from autoscaler.documents.load import load
 from autoscaler.errors import DocumentError
+from tests.real.fixtures import control_plane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autoscaler.errors import Problem
+
+__all__ = ["control_plane"]
 
 
 @pytest.fixture
