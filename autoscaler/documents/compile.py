@@ -170,12 +170,13 @@ def compile_all(documents: Documents, *, interval_seconds: float = 15.0) -> tupl
     """
     problems: list[Problem] = []
     targets = []
+    policies = dict(documents.policies)
     for document, origin in _autoscalers(documents.items):
         try:
             targets.append(
                 compile_target(
                     document,
-                    documents.policies,
+                    _with_named(policies, document, documents.registry),
                     interval_seconds=interval_seconds,
                     registry=documents.registry,
                     origin=origin,
@@ -186,6 +187,16 @@ def compile_all(documents: Documents, *, interval_seconds: float = 15.0) -> tupl
     if problems:
         raise DocumentError(*problems)
     return tuple(targets)
+
+
+def _with_named(
+    policies: dict[str, ScalingPolicy], document: InferenceAutoscaler, registry: Mapping[str, type[RuleModel]]
+) -> dict[str, ScalingPolicy]:
+    """Return the policies with the one that the document names put among them: the library is read once for each."""
+    name = document.spec.policy_ref.name if document.spec.policy_ref is not None else None
+    if name is not None and name not in policies and (found := find_policy(name, policies, registry)) is not None:
+        policies[name] = found
+    return policies
 
 
 def scenario_problems(documents: Documents) -> tuple[Problem, ...]:

@@ -166,26 +166,32 @@ def _each_file(paths: Iterable[Path | str], problems: list[Problem]) -> list[Pat
 
 def _conflicts(items: list[Loaded]) -> list[Problem]:
     """Return a problem for each of several documents of one name, and of several on one target."""
+    by_title: dict[str, list[Loaded]] = {}
+    by_target: dict[str, list[Loaded]] = {}
+    for item in items:
+        by_title.setdefault(item.title, []).append(item)
+        if isinstance(item.document, InferenceAutoscaler):
+            by_target.setdefault(item.document.target_key, []).append(item)
     problems = []
-    for number, item in enumerate(items):
-        others = items[:number] + items[number + 1 :]
-        namesake = next((other for other in others if other.title == item.title), None)
-        if namesake is not None:
-            allowed = f"must be unique for its kind, and {namesake.origin.at()} has the same name"
-            where = item.origin.at(("metadata", "name"))
-            problems.append(Problem(where, "metadata.name", shown(item.document.metadata.name), allowed))
-        elif isinstance(item.document, InferenceAutoscaler):
-            problems += _shared_target(item, item.document, others)
+    for namesakes in by_title.values():
+        problems += [_namesake(item, other) for item, other in _each_with_another(namesakes)]
+    for rivals in by_target.values():
+        pairs = _each_with_another(rivals)
+        problems += [_rival(item, other) for item, other in pairs if item.title != other.title]
     return problems
 
 
-def _shared_target(item: Loaded, document: InferenceAutoscaler, others: list[Loaded]) -> list[Problem]:
-    key = document.target_key
-    for other in others:
-        if isinstance(other.document, InferenceAutoscaler) and other.document.target_key == key:
-            allowed = f"{item.title} and {other.title} scale the same target, and both are refused: keep one of them"
-            location = ("spec", "scaleTargetRef")
-            return [
-                Problem(item.origin.at(location), "spec.scaleTargetRef", document.spec.scale_target_ref.name, allowed)
-            ]
-    return []
+def _each_with_another(items: list[Loaded]) -> list[tuple[Loaded, Loaded]]:
+    """Return each of several items with the first of the others; nothing for a single one."""
+    return [] if len(items) == 1 else [(item, items[0] if number else items[1]) for number, item in enumerate(items)]
+
+
+def _namesake(item: Loaded, other: Loaded) -> Problem:
+    allowed = f"must be unique for its kind, and {other.origin.at()} has the same name"
+    where = item.origin.at(("metadata", "name"))
+    return Problem(where, "metadata.name", shown(item.document.metadata.name), allowed)
+
+
+def _rival(item: Loaded, other: Loaded) -> Problem:
+    allowed = f"{item.title} and {other.title} scale the same target, and both are refused: keep one of them"
+    return Problem(item.origin.at(("spec", "scaleTargetRef")), "spec.scaleTargetRef", "", allowed)

@@ -215,6 +215,24 @@ def test_a_gain_of_ten_percent_begins_the_count_anew(after, gives_up):
     assert (story.tick(120, fleet(6), latency=after).kind is Kind.VETO) is gives_up
 
 
+def test_after_a_gain_two_more_steps_are_allowed():
+    """Fruitless, gained, fruitless is not two in a row; one more is."""
+    story = Story()
+    counts = []
+    for spec, latency in ((4, 5.0), (5, 5.0), (6, 4.0), (7, 4.0), (8, 4.0)):
+        story.tick(15, fleet(spec), latency=latency)
+        counts.append(story.tick(120, fleet(spec), latency=latency).replicas)
+    assert counts == [5, 6, 7, 8, 0]
+
+
+def test_the_starting_surge_of_a_rolling_update_is_not_waited_for():
+    """All 5 that the count asks for are Ready: the sixth replaces one of them."""
+    story = Story()
+    story.tick(0, fleet(4))
+    story.tick(15, fleet(5, 5, starting=1, rollout=True))
+    assert story.tick(120, fleet(5, 5, starting=1, rollout=True))[:2] == (Kind.COUNT, 6)
+
+
 @pytest.mark.parametrize(
     "relief",
     [{"latency": 0.5}, {"latency": Quality.NAN}],
