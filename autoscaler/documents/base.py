@@ -7,6 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from autoscaler.rules.base import Count, NotNegative, Positive
+
+__all__ = ["NotNegative", "Positive"]
+
 GROUP = "autoscaler.inference.dev"
 API_VERSION = "autoscaler.inference.dev/v1alpha1"
 KEY_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*(:0?\.[0-9]+)?$"
@@ -19,12 +23,10 @@ ResourceName = Annotated[
 NamespaceName = Annotated[
     str, Field(strict=True, min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Seconds = NotNegative
 Replicas = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 """A whole count from 0; Kubernetes keeps it in 32 bits."""
-PositiveInt = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+PositiveInt = Count
 Text = Annotated[str, Field(strict=True)]
 
 

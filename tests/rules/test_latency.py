@@ -170,6 +170,23 @@ def test_stuck_replicas_come_before_more():
     assert held.reason.endswith("4 of 6 replicas are ready, the others come first")
 
 
+def test_one_stuck_replica_is_as_much_as_a_step():
+    """4 of 5 ready: 4 + 1 is what was asked for already."""
+    assert answer(RULE, p99(5.0), QUEUE, of=fleet(4, 5, crashing=1)).kind is Kind.VETO
+
+
+def test_a_step_is_judged_once():
+    """One fruitless step stays one, however long no other sign of load allows the next."""
+    story = Story()
+    story.tick(0, fleet(4))
+    story.tick(15, fleet(5))
+    for _ in range(20):
+        held = story.tick(120, fleet(5), load=NO_QUEUE)
+        assert "no other sign of load" in held.reason
+        assert held.notices == ()
+    assert story.tick(15, fleet(5))[:2] == (Kind.COUNT, 6)
+
+
 def test_a_surge_of_a_rolling_update_is_no_capacity():
     """6 ready of a count of 5: the step is from 5."""
     assert answer(RULE, p99(5.0), QUEUE, of=fleet(6, 5, rollout=True))[:2] == (Kind.COUNT, 6)
