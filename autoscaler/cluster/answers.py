@@ -82,9 +82,10 @@ def deployments(found: Iterable[Json]) -> dict[str, Deployment]:
 def parse_deployment(deployment: Json) -> Deployment:
     """Return one Deployment's facts."""
     metadata, spec = deployment["metadata"], deployment["spec"]
+    replicas = spec.get("replicas")
     return Deployment(
         metadata["uid"],
-        int(spec.get("replicas", 1)),
+        1 if replicas is None else int(replicas),
         metadata["resourceVersion"],
         bool(spec.get("paused")),
         metadata.get("annotations") or {},

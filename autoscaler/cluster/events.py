@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from autoscaler.cluster.port import EventType
 
 CONTROLLER = "autoscaler.inference.dev/autoscaler"
+_NAME_CHARACTERS = 253 - 17
+"""A name may have 253: what is left beside the time that makes it unique."""
 _NOTE_BYTES = 1024
 _REASON_CHARACTERS = 128
 _INSTANCE_CHARACTERS = 128
@@ -31,7 +33,7 @@ def event_body(
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"{target.name}.{round(at * 1e9):x}", "namespace": target.namespace},
+        "metadata": {"name": f"{target.name[:_NAME_CHARACTERS]}.{round(at * 1e9):x}", "namespace": target.namespace},
         "eventTime": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
         "reportingInstance": instance[:_INSTANCE_CHARACTERS],

@@ -51,8 +51,8 @@ def exchange(
 ) -> dict[str, Any]:
     """Call one method of the official client and return its answer as plain JSON values.
 
-    `what` names the call in messages: `list pods in namespace "inference"`. The models of the client are passed by:
-    the answer is parsed here, which costs a tenth of them and does not depend on their version.
+    `what` names the call in messages: `list pods in namespace "inference"`. The client's models are passed by: the
+    answer is parsed here, for its few fields, whatever version they are of.
 
     Raises:
         ConflictError: HTTP 409.
@@ -67,7 +67,8 @@ def exchange(
         response = operation(*arguments, _preload_content=False, _request_timeout=pair, **options)
         answer = _parse(what, response, deadline)
     except ApiException as error:
-        raise refusal(what, int(error.status or 0), str(error.reason or ""), error.body or "") from error
+        # status 0: TLS failed before there was an answer, and the reason is two lines
+        raise refusal(what, int(error.status or 0), " ".join(str(error.reason).split()), error.body or "") from error
     except (HTTPError, OpenApiException, OSError, ValueError, TypeError) as error:
         raise ClusterError(f"{what}: {_describe(error, deadline)}") from error
     if not isinstance(answer, dict):

@@ -68,9 +68,11 @@ def read_namespace(lists: Lists, namespace: str, deadline: Deadline) -> Namespac
 def _list(
     what: str, operation: Callable[..., Any], namespace: str, deadline: Deadline, parse: Callable[[list[Json]], T]
 ) -> T:
-    answer = exchange(what, operation, namespace, deadline=deadline)
     try:
-        return parse(answers.items(answer))
+        return parse(answers.items(exchange(what, operation, namespace, deadline=deadline)))
+    except TargetMissing as error:
+        # a list that is not found is a wrong address or an API that is not served, and says nothing of any target
+        raise ClusterError(str(error)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ClusterError(f"{what}: the answer is not a list as the API promises: {error!r}") from error
 

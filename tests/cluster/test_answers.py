@@ -107,6 +107,13 @@ def test_scale_without_replicas_is_zero(spec: dict[str, int], count: int) -> Non
     assert answers.scale_count({"spec": spec}) == count
 
 
+@pytest.mark.parametrize(("spec", "count"), [({"replicas": 0}, 0), ({"replicas": None}, 1), ({}, 1)])
+def test_deployment_without_replicas_is_one(spec: dict[str, int | None], count: int) -> None:
+    """On a Deployment, no `replicas` means one."""
+    found = {"metadata": {"name": "a", "uid": "u", "resourceVersion": "7"}, "spec": spec}
+    assert answers.deployments([found])["a"].replicas == count
+
+
 def test_empty_list_is_null() -> None:
     """The API writes an empty list as null; anything else is refused."""
     assert answers.items({"items": None}) == []

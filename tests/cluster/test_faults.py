@@ -143,6 +143,14 @@ def test_autoscalers_unknown(scripted: Any, status: int) -> None:
     assert f'list horizontalpodautoscalers in namespace "here": HTTP {status}' in seen.detail
 
 
+def test_a_list_that_is_not_found_is_no_missing_target(scripted: Any) -> None:
+    """A 404 for the whole list is a wrong address, and never says that a target is gone."""
+    _, cluster = scripted(always(replies("404 page not found", 404)))
+    seen = cluster.observe([A], 2)["here/a"]
+    assert type(seen) is ClusterError
+    assert "HTTP 404 Not Found: 404 page not found" in str(seen)
+
+
 def test_a_namespace_that_hangs_delays_no_other(scripted: Any) -> None:
     """One namespace hangs, three answer, time and again."""
     plain = lists(replies({"items": []}), replies({"items": []}))

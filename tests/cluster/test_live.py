@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from autoscaler.cluster.facts import TargetFacts, TargetRef
 from autoscaler.cluster.kubernetes import KubernetesCluster
@@ -200,6 +201,18 @@ def test_other_writers(control_plane: ControlPlane, cluster: KubernetesCluster, 
         {"metadata": {"name": "cpu"}, "spec": {"scaleTargetRef": target, "maxReplicas": 3}},
     )
     assert _facts(cluster, TargetRef(namespace, "a")).other_writers == ("HorizontalPodAutoscaler/cpu",)
+
+
+def test_certificate_of_somebody_else(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """A server that cannot prove who it is gets no token: the error says that its certificate was refused."""
+    kubeconfig = yaml.safe_load(control_plane.administrator().read_text())
+    del kubeconfig["clusters"][0]["cluster"]["certificate-authority"]
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    cluster = KubernetesCluster.from_kubeconfig(tmp_path / "kubeconfig")
+    seen = str(cluster.observe([TargetRef(namespace, "a")], 5)[f"{namespace}/a"])
+    assert "certificate verify failed" in seen
+    assert "\n" not in seen
+    cluster.close()
 
 
 def test_in_cluster(
