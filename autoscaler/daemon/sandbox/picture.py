@@ -11,14 +11,14 @@ import logging
 import sys
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
 from autoscaler.daemon import logs
 from autoscaler.daemon.clock import Reading
-from autoscaler.daemon.sandbox.stage import Stage
+from autoscaler.daemon.sandbox.sandbox import Sandbox
 from autoscaler.daemon.sandbox.traffic import story_seconds
 from autoscaler.daemon.sandbox.view import draw
 
@@ -31,13 +31,17 @@ MINUTES = (1.25, 3.0, 3.75, 4.75, 7.25, 11.5, 14.0, 17.0, 18.5, 22.25, 24.0, 29.
 """The moments that the recording shows, in minutes of the story."""
 STILL = 2
 """The frame that is shown where nothing moves."""
-WIDTH, ROWS = 92, 23
+WIDTH, ROWS = 92, 24
 _FRAME_SECONDS = 3.0
 _START = 1_767_225_600.0
 """2026-01-01 00:00 UTC."""
 _TICK_SECONDS = 15.0
-_DAEMON_ADDRESS, _GATEWAY_ADDRESS = "127.0.0.1:8080", "127.0.0.1:9090"
-"""In the picture, instead of the free ports that were found."""
+_FOUND: dict[str, Any] = {
+    "daemon_address": "127.0.0.1:8080",
+    "gateway_address": "127.0.0.1:9090",
+    "documents": "/tmp/autoscaler-sandbox/demo.yaml",  # noqa: S108 - only a picture
+}
+"""In the picture, instead of the free ports and the folder that were found."""
 _FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 _PARTS = "\n%%\n".join(
     ("{styles}", "{lines}", "{chrome}", "{backgrounds}", "{matrix}", "{width} {height}", "{terminal_x}, {terminal_y}")
@@ -76,25 +80,25 @@ class Frame(NamedTuple):
     """Of the terminal inside the window, in pixels."""
 
 
-def play(stage: Stage, clock: SteppedClock, until_seconds: float) -> None:
+def play(sandbox: Sandbox, clock: SteppedClock, until_seconds: float) -> None:
     """Tick every 15 simulated seconds up to `until_seconds` after the start, as fast as it goes."""
-    end = stage.world.fleet.started_at + until_seconds
+    end = sandbox.world.fleet.started_at + until_seconds
     while (due := clock.now - (clock.now - _START) % _TICK_SECONDS + _TICK_SECONDS) <= end:
         clock.now = due
-        stage.daemon.tick()
+        sandbox.daemon.tick()
     clock.now = end
 
 
 def record(minutes: Sequence[float] = MINUTES) -> tuple[Frame, ...]:
     """Return a frame for each of these minutes of the story."""
     clock, seconds = SteppedClock(speed=30.0), story_seconds()
-    with Stage(clock, seconds, horizon_seconds=seconds) as stage:
-        stage.daemon.tick()
+    with Sandbox(clock, seconds, horizon_seconds=seconds) as sandbox:
+        sandbox.daemon.tick()
         frames = []
         for number, minute in enumerate(minutes):
-            play(stage, clock, 60 * minute)
-            scene = stage.scene()
-            setting = scene.setting._replace(daemon_address=_DAEMON_ADDRESS, gateway_address=_GATEWAY_ADDRESS)
+            play(sandbox, clock, 60 * minute)
+            scene = sandbox.scene()
+            setting = scene.setting._replace(**_FOUND)
             frames.append(frame(scene._replace(setting=setting), number))
     return tuple(frames)
 

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from autoscaler.daemon.sandbox.scene import Change, Scene, Setting
 
 
-def opening(setting: Setting) -> str:
-    """Return the first line: what runs, how fast, and where its pages are."""
+def opening(setting: Setting) -> tuple[str, ...]:
+    """Return the first lines: what runs, how fast, where its pages are, and what may be edited."""
+    daemon, gateway = f"http://{setting.daemon_address}/metrics", f"http://{setting.gateway_address}/metrics"
     return (
-        f"autoscaler sandbox: {setting.target}, {setting.hardware} (simulated), {setting.speed:g}x; "
-        f"http://{setting.daemon_address}/metrics (daemon), http://{setting.gateway_address}/metrics (gateway)"
+        f"autoscaler sandbox: {setting.target}, {setting.hardware} (simulated), {setting.speed:g}x",
+        f"  metrics: {daemon} (daemon), {gateway} (gateway)",
+        f"  documents, read again when they change: {setting.documents}",
     )
 
 

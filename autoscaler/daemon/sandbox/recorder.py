@@ -48,7 +48,7 @@ def _with_moment(
     record: Record, target: TargetReport, latency: SignalRequest, fleet: FleetNumbers, elapsed: float
 ) -> Record:
     signals: Mapping[str, Signal] = target.observation.signals if target.observation else {}
-    since = record.moments[-1].elapsed_seconds if record.moments else 0.0
+    since = record.moments[-1].elapsed_seconds if record.moments else elapsed
     waits = [known for key in (QUEUE_DEPTH, GATEWAY_REQUESTS) if (known := _value(signals, key)) is not None]
     moment = Moment(
         elapsed,

@@ -7,19 +7,20 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from io import StringIO
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from autoscaler.daemon import logs
 from autoscaler.daemon.clock import ScaledClock
+from autoscaler.daemon.sandbox.sandbox import Sandbox
 from autoscaler.daemon.sandbox.screen import choose_screen
-from autoscaler.daemon.sandbox.stage import Stage
 from autoscaler.daemon.sandbox.summary import summary_lines
 from autoscaler.daemon.sandbox.traffic import story_seconds
 from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 FRAME_SECONDS = 0.25
@@ -57,10 +58,9 @@ def run_sandbox(options: SandboxOptions, file: IO[str] | None = None) -> None:
     simulated = story_seconds() if options.duration_seconds is None else options.duration_seconds * options.speed
     warnings = StringIO()
     logs.configure(logs.LogFormat.CONSOLE, level=logging.WARNING, stream=warnings)
-    stop = threading.Event()
     with (
-        _stopped_by_signals(stop),
-        Stage(
+        _signals() as received,
+        Sandbox(
             ScaledClock(options.speed),
             simulated,
             horizon_seconds=simulated + _SPARE_SECONDS * options.speed,
@@ -68,27 +68,29 @@ def run_sandbox(options: SandboxOptions, file: IO[str] | None = None) -> None:
             seed=options.seed,
             dry_run=options.dry_run,
             journal=options.journal,
-        ) as stage,
+        ) as sandbox,
     ):
-        _tell(stage, stop, file)
+        _tell(sandbox, received, file)
     if warnings.getvalue():
         sys.stderr.write(warnings.getvalue())
 
 
-def _tell(stage: Stage, stop: threading.Event, file: IO[str]) -> None:
+def _tell(sandbox: Sandbox, received: Sequence[int], file: IO[str]) -> None:
     """Run the daemon in a thread of its own, and show what it does."""
+    stop = threading.Event()
     failures: list[BaseException] = []
-    thread = threading.Thread(target=_run_daemon, args=(stage, stop, failures), name="autoscaler-daemon", daemon=True)
-    screen = choose_screen(file, stage.setting)
+    work = partial(_run_daemon, sandbox, stop, failures)
+    thread = threading.Thread(target=work, name="autoscaler-daemon", daemon=True)
+    screen = choose_screen(file, sandbox.setting)
     lines: list[str] = []
     thread.start()
     try:
-        while not stop.wait(FRAME_SECONDS):
-            scene = stage.scene()
-            if scene.elapsed_seconds >= stage.setting.duration_seconds:
+        while not stop.wait(FRAME_SECONDS) and not received:
+            scene = sandbox.scene()
+            if scene.elapsed_seconds >= sandbox.setting.duration_seconds:
                 break
             screen.show(scene)
-        lines = ["", *summary_lines(stage.summary(), stage.setting), "", *NEXT]
+        lines = ["", *summary_lines(sandbox.summary(), sandbox.setting), "", *NEXT]
     finally:
         stop.set()
         thread.join(_JOIN_SECONDS)
@@ -97,9 +99,9 @@ def _tell(stage: Stage, stop: threading.Event, file: IO[str]) -> None:
         raise failures[0]
 
 
-def _run_daemon(stage: Stage, stop: threading.Event, failures: list[BaseException]) -> None:
+def _run_daemon(sandbox: Sandbox, stop: threading.Event, failures: list[BaseException]) -> None:
     try:
-        stage.daemon.run(stop)
+        sandbox.daemon.run(stop)
     except BaseException as error:  # noqa: BLE001 - the main thread raises it again
         failures.append(error)
     finally:
@@ -107,14 +109,26 @@ def _run_daemon(stage: Stage, stop: threading.Event, failures: list[BaseExceptio
 
 
 @contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set the event instead of ending the process."""
+def _signals() -> Iterator[Sequence[int]]:
+    """Collect SIGINT and SIGTERM in a list instead of ending the process; a second one ends it at once.
+
+    A list, because setting an event inside of a handler can wait for the very lock that the interrupted thread holds.
+    """
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield received
         return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def receive(number: int, _frame: object) -> None:
+        received.append(number)
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+
+    for number in before:
+        signal.signal(number, receive)
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

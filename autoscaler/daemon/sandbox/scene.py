@@ -37,6 +37,8 @@ class Setting(NamedTuple):
     daemon_address: str
     """`host:port` of the daemon's own endpoints."""
     gateway_address: str
+    documents: str
+    """The file that the daemon reads."""
     story: tuple[Chapter, ...] = STORY
 
     @property

@@ -61,7 +61,7 @@ class PlainScreen:
         self._monotonic = monotonic
         self._before: Scene | None = None
         self._status_at = monotonic()
-        self._write(opening(setting))
+        self._write(*opening(setting))
 
     def show(self, scene: Scene) -> None:
         """Write what is new, if anything is."""

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 ROWS = 24
-_FRAME_ROWS = 14
+_FRAME_ROWS = 15
 """All rows but those inside the panel of the last change."""
-_BODY_ROWS = 9
+_BODY_ROWS = 8
 """At least so many rows inside that panel, where there is room: so it mostly keeps its height."""
 _STEPS_SHOWN = 6
 _LABEL_WIDTH = 13
@@ -59,7 +59,7 @@ def draw(scene: Scene, width: int = WIDTH, rows: int = ROWS) -> RenderableType:
         _caption(scene),
         _replicas(scene),
         _panel("What the daemon measures", _measures(scene, width), "cyan"),
-        _panel(*_decision(scene, max(1, rows - _FRAME_ROWS))),
+        _decision(scene, max(1, rows - _FRAME_ROWS)),
         _footer(scene),
     )
 
@@ -171,12 +171,12 @@ def _curve(gauge: Gauge, scene: Scene, span: tuple[float, float], cells: int) ->
     return curve
 
 
-def _decision(scene: Scene, rows: int) -> tuple[Text | str, RenderableType, str]:
-    """Return title, body and border of the panel of the last change."""
+def _decision(scene: Scene, rows: int) -> Panel:
+    """Return the panel of the last change, with what holds now, and all changes on its lower edge."""
     change = scene.change
     decision = change.decision if change else scene.decision
     if decision is None:
-        return "Last decision", _line(("waiting for the first tick", "dim")), "white"
+        return _panel("Last decision", _line(("waiting for the first tick", "dim")), "yellow")
     title = Text("No change yet")
     if change is not None:
         title = Text.assemble(
@@ -184,9 +184,12 @@ def _decision(scene: Scene, rows: int) -> tuple[Text | str, RenderableType, str]
             (f"{clock_text(change.at_seconds)}  {decision.current} → {decision.replicas}", "bold"),
             (f"  {decision.reason}", "yellow"),
         )
-    lines = [*_rule_lines(decision), *_stage_lines(decision)][: rows - 2]
-    padding = [Text() for _ in range(min(rows, _BODY_ROWS) - 2 - len(lines))]
-    return title, Group(*lines, *padding, _now(scene), _so_far(scene)), "yellow"
+    lines = [*_rule_lines(decision), *_stage_lines(decision)][: rows - 1]
+    padding = [Text() for _ in range(min(rows, _BODY_ROWS) - 1 - len(lines))]
+    steps = [f"{clock_text(at)} →{decision.replicas}" for at, decision, _ in scene.changes]
+    panel = _panel(title, Group(*lines, *padding, _now(scene)), "yellow")
+    panel.subtitle, panel.subtitle_align = Text("  ".join(steps[-_STEPS_SHOWN:]), "dim"), "left"
+    return panel
 
 
 def _rule_lines(decision: Decision) -> Iterator[Text]:
@@ -213,14 +216,12 @@ def _now(scene: Scene) -> Text:
     )
 
 
-def _so_far(scene: Scene) -> Text:
-    """Return all changes in one line, the last ones if there are more than fit."""
-    steps = [f"{clock_text(at)} →{decision.replicas}" for at, decision, _ in scene.changes]
-    return _line(("all changes      ", "dim"), ("  ".join(steps[-_STEPS_SHOWN:]) or "none yet", "dim"))
-
-
 def _footer(scene: Scene) -> Text:
+    """Return where to look, and what to try."""
     setting = scene.setting
-    return _line(
-        (f" daemon {setting.daemon_address}/metrics  gateway {setting.gateway_address}/metrics  Ctrl-C ends", "dim")
+    return Text("\n").join(
+        (
+            _line((f" daemon {setting.daemon_address}/metrics  gateway {setting.gateway_address}/metrics", "dim")),
+            _line((f" Ctrl-C ends.  Try: edit {setting.documents}", "dim")),
+        )
     )

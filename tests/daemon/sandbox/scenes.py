@@ -24,6 +24,7 @@ SETTING = Setting(
     objective_seconds=2.0,
     daemon_address="127.0.0.1:45123",
     gateway_address="127.0.0.1:45124",
+    documents="/tmp/autoscaler-sandbox-x1y2z3w4/demo.yaml",
 )
 LONG = "a reason that goes on and on, with numbers such as 103 pending / 24 per replica = 4.29, and does not end here"
 

@@ -34,11 +34,11 @@ def test_each_change_and_chapter_is_written_once():
     for _ in range(10):
         screen.show(scene)
     lines = file.getvalue().splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 6
     now = 5.0
     again = Change(375.0, scenes.decision(3, 4, why="68 pending"))
     screen.show(scene._replace(changes=(*scene.changes, again)))
-    assert file.getvalue().splitlines()[4:] == ["[06:15] 3 -> 4 replicas (Demand): 68 pending", lines[3]]
+    assert file.getvalue().splitlines()[6:] == ["[06:15] 3 -> 4 replicas (Demand): 68 pending", lines[5]]
 
 
 def test_no_replica_and_no_signal_are_words():

@@ -21,7 +21,7 @@ from autoscaler.daemon.replay import replay
 from autoscaler.daemon.sandbox.numbers import Life
 from autoscaler.daemon.sandbox.picture import SteppedClock, animate, play, record
 from autoscaler.daemon.sandbox.run import SandboxOptions, run_sandbox
-from autoscaler.daemon.sandbox.stage import Stage
+from autoscaler.daemon.sandbox.sandbox import Sandbox
 from autoscaler.daemon.sandbox.traffic import STORY, story_seconds
 from autoscaler.engine.decision import Reason
 from autoscaler.errors import UsageError
@@ -52,12 +52,12 @@ def told(tmp_path_factory):
     journal = tmp_path_factory.mktemp("story") / "journal.jsonl"
     clock = SteppedClock(speed=30.0)
     before = threading.active_count()
-    with Stage(clock, SECONDS, horizon_seconds=SECONDS, journal=journal) as stage:
-        stage.daemon.tick()
-        play(stage, clock, SECONDS)
-        with urllib.request.urlopen(f"http://{stage.setting.daemon_address}/metrics", timeout=5) as response:
+    with Sandbox(clock, SECONDS, horizon_seconds=SECONDS, journal=journal) as sandbox:
+        sandbox.daemon.tick()
+        play(sandbox, clock, SECONDS)
+        with urllib.request.urlopen(f"http://{sandbox.setting.daemon_address}/metrics", timeout=5) as response:
             page = response.read().decode()
-        result = stage.scene(), stage.summary(), page, journal, list(stage.world.deployment.events)
+        result = sandbox.scene(), sandbox.summary(), page, journal, list(sandbox.world.deployment.events)
     assert threading.active_count() <= before + 1
     return result
 
@@ -143,10 +143,10 @@ def test_journal_replays_to_itself(told):
 def test_tgi_tells_the_same_story():
     """With TGI's names, whose idle replicas show no series at all, it still goes up, to zero, and wakes."""
     clock = SteppedClock()
-    with Stage(clock, SECONDS, horizon_seconds=SECONDS, backend="tgi") as stage:
-        stage.daemon.tick()
-        play(stage, clock, SECONDS)
-        scene = stage.scene()
+    with Sandbox(clock, SECONDS, horizon_seconds=SECONDS, backend="tgi") as sandbox:
+        sandbox.daemon.tick()
+        play(sandbox, clock, SECONDS)
+        scene = sandbox.scene()
     counts = [change.decision.replicas for change in scene.changes]
     assert max(counts) >= 3
     assert 0 in counts
@@ -157,10 +157,10 @@ def test_tgi_tells_the_same_story():
 def test_dry_run_decides_and_changes_nothing():
     """In a dry run the count stays, the screen says what would be, and says it once."""
     clock = SteppedClock()
-    with Stage(clock, SECONDS, horizon_seconds=SECONDS, dry_run=True) as stage:
-        stage.daemon.tick()
-        play(stage, clock, begins("rise") + 120)
-        scene = stage.scene()
+    with Sandbox(clock, SECONDS, horizon_seconds=SECONDS, dry_run=True) as sandbox:
+        sandbox.daemon.tick()
+        play(sandbox, clock, begins("rise") + 120)
+        scene = sandbox.scene()
     assert scene.wanted == 1
     assert scene.fleet.count(Life.READY) == 1
     counts = [change.decision.replicas for change in scene.changes]

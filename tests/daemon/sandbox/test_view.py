@@ -64,6 +64,8 @@ def test_screen_says_what_a_newcomer_looks_for():
         "5 → 4",
         "no change by",
         "history, credit, bounds, idle",
+        "05:00 →3",
+        scenes.SETTING.documents,
         scenes.SETTING.story[2].caption,
     ):
         assert words in text

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LOOPBACK = Listen("127.0.0.1", 0)
 
 
-class Stage:
+class Sandbox:
     """One sandbox with its daemon; `daemon.tick()` and `daemon.run()` are the caller's."""
 
     def __init__(
@@ -70,6 +70,7 @@ class Stage:
             objective_seconds=latency.objective_seconds,
             daemon_address=f"{listen.host}:{self.daemon.port}",
             gateway_address=self.world.fleet.gateway.address,
+            documents=str(self.world.documents),
         )
 
     def __enter__(self) -> Self:
