@@ -22,15 +22,20 @@ _WORDS_OF_PROMQL = re.compile(
 _METRIC_NAME = re.compile(r"(?<![\w:.])[a-zA-Z_:][\w:]*(?!\s*\()(?![\w:])")
 _KEYWORDS = frozenset({"and", "or", "unless", "bool", "offset", "group_left", "group_right", "inf", "nan", "atan2"})
 
+_OWN = "own query of "
+
 
 class Need(NamedTuple):
     """One series that some target needs, by the names it may have."""
 
-    backend: str
+    place: str
+    """The preset, or the target whose own query it is in."""
     signals: tuple[str, ...]
     names: tuple[str, ...]
     """The newest first."""
     absent_when_idle: bool = False
+    own: bool = False
+    """It stands in a document's own query."""
 
 
 def report(targets: Sequence[CompiledTarget], settings: Prometheus) -> Iterator[str]:
@@ -65,12 +70,15 @@ def needed(targets: Iterable[CompiledTarget]) -> tuple[Need, ...]:
             own = target.overrides.get(request.key) or target.overrides.get(request.name)
             if own is not None:
                 for name in metric_names(own.query):
-                    users.setdefault((f"own query of {target.key}", (name,), False), {})[request.name] = None
+                    users.setdefault((f"{_OWN}{target.key}", (name,), False), {})[request.name] = None
             elif (resolved := resolve(target.backend, request.name)) is not None:
                 for term in resolved.formula.terms:
                     key = _key(resolved.preset, resolved.preset.series[term.series])
                     users.setdefault(key, {})[request.name] = None
-    return tuple(Need(place, tuple(signals), names, idle) for (place, names, idle), signals in users.items())
+    return tuple(
+        Need(place, tuple(signals), names, idle, place.startswith(_OWN))
+        for (place, names, idle), signals in users.items()
+    )
 
 
 def _key(preset: Preset, series: Series) -> tuple[str, tuple[str, ...], bool]:
@@ -95,13 +103,15 @@ def variants(name: str) -> tuple[str, ...]:
 
 def say(need: Need, found: Collection[str]) -> str:
     """Return the line of one series."""
-    purpose = f"({', '.join(need.signals)}, {need.backend})"
+    purpose = f"({', '.join(need.signals)}, {need.place})"
     present = [name for name in need.names if name in found]
     if present:
         older = f", an older name of {need.names[0]}" if present[0] != need.names[0] else ""
         return f"found    {present[0]}{older} {purpose}"
     near = [word for name in need.names for word in variants(name) if word in found]
-    hint = f"; did you mean {near[0]}? Then give it in `spec.signals`" if near else ""
-    if need.absent_when_idle or need.backend == DCGM.name:
+    hint = f"; did you mean {near[0]}?" if near else ""
+    if near and not need.own:
+        hint += " Then give it in `spec.signals`"
+    if need.absent_when_idle or need.place == DCGM.name:
         hint = hint or "; it may be absent while nothing is served"
     return f"missing  {' or '.join(need.names)} {purpose}{hint}"

@@ -177,6 +177,16 @@ def test_it_says_which_series_exist_and_under_which_name(check, prometheus):
     ]
 
 
+def test_a_typing_error_in_an_own_query_is_told_with_the_name_that_exists(check, prometheus):
+    """A counter's suffix is the usual one to forget."""
+    url, names = prometheus
+    names |= {"held_requests_total"}
+    text = AUTOSCALER.replace("llm_d_epp_flow_control_queue_size", "held_requests")
+    _, out, _ = check(text, "--prometheus", url)
+    place = "own query of inference/llama-8b"
+    assert out.endswith(f"  missing  held_requests (gatewayRequests, {place}); did you mean held_requests_total?\n")
+
+
 def test_older_names_and_series_that_vanish_when_idle_are_told_apart(check, prometheus):
     """The KV gauge under its old name; the GPU's may be absent while nothing is served."""
     url, names = prometheus

@@ -344,6 +344,7 @@ def test_bind_fills_in_what_the_document_left_out_and_no_more():
         {"quantile": 0},
         {"quantile": 1},
         {"quantile": 99},
+        {"quantile": "0.9"},
         {"objectiveSeconds": 0},
         {"minSamples": -1},
         {"vetoPercent": 0},
