@@ -70,6 +70,7 @@ def test_as_a_guard_it_abstains_when_not_ok(quality):
     proposal = answer(GUARD, seen, QUEUE, of=fleet(4))
     assert proposal.kind is Kind.ABSTAIN
     assert not proposal.blocks_decrease
+    assert quality.value in proposal.reason.lower()
 
 
 @pytest.mark.parametrize("of", [fleet(0, 2, starting=2), fleet(3, known=False)], ids=["none ready", "not known"])

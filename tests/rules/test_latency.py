@@ -102,6 +102,7 @@ def test_a_guard_that_is_not_ok_has_no_opinion_and_blocks_nothing(quality):
     proposal = answer(RULE, unknown, QUEUE, of=fleet(4))
     assert proposal.kind is Kind.ABSTAIN
     assert not proposal.blocks_decrease
+    assert quality.value in proposal.reason.lower()
 
 
 @pytest.mark.parametrize("of", [fleet(0, 3, starting=3), fleet(3, known=False)], ids=["none ready", "pods not known"])
