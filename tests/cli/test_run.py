@@ -16,7 +16,7 @@ import pytest
 from autoscaler.daemon.catalog import compile_texts
 from autoscaler.daemon.replay import replay
 from tests.cli.api import OneDeployment
-from tests.cluster.scripted import ScriptedServer, replies
+from tests.cluster.scripted import ScriptedServer, hangs, replies
 from tests.daemon.world import write_documents
 
 PATIENCE_SECONDS = 60
@@ -279,3 +279,19 @@ def test_namespaces_of_the_settings_are_a_fence(api, tmp_path):
     done = run("-f", write_documents(tmp_path, "a"), "--once", **settings)
     assert done.returncode == 2
     assert "must be one of the namespaces in the settings: batch" in done.stderr
+
+
+def test_sigterm_while_everything_hangs(daemon, tmp_path):
+    """With an API server and a Prometheus that take requests and never answer, SIGTERM still ends cleanly."""
+    server = ScriptedServer(lambda method, path: hangs)
+    try:
+        process = daemon(
+            AUTOSCALER_SOURCE="prometheus",
+            AUTOSCALER_PROMETHEUS__URL=server.url,
+            AUTOSCALER_KUBERNETES__KUBECONFIG=str(server.kubeconfig(tmp_path)),
+        )
+        assert process.event("not ready")["waiting_for"] == "source"
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0
+    finally:
+        server.stop()

@@ -91,6 +91,29 @@ def test_conflict_is_decided_again_from_what_stands_there_now(rig):
     assert not report.failed
 
 
+def test_deciding_again_forgets_the_first_decision(rig):
+    """The second decision of a tick starts from the same state as the first: no rule remembers the tick twice."""
+    world = rig("a")
+    world.tick()
+    world.cluster.workloads[A].pending = 50
+    decide, given = world.daemon._ticker._decider, []
+
+    class Watched:
+        def __init__(self, spec):
+            self.inner = decide(spec)
+
+        def decide(self, observation, state, now):
+            given.append((observation.spec_replicas, state))
+            return self.inner.decide(observation, state, now)
+
+    world.daemon._ticker._decider = Watched
+    world.cluster.hooks[A] = lambda *_: (world.cluster.hooks.clear(), world.cluster.set(A, 3))
+    world.tick()
+    (first, before), (second, again) = given
+    assert (first, second) == (1, 3)
+    assert before == again
+
+
 def test_conflict_without_another_count_waits_for_the_next_tick(rig):
     """A 409 for some other field of the object is nobody's decision: the next tick writes."""
     world = rig("a")
@@ -206,16 +229,17 @@ def test_state_outlives_a_target_by_an_hour(rig):
     assert world.daemon.tracked[A].state.last_at is None
 
 
-def test_clock_step_forgets_history(rig):
+@pytest.mark.parametrize("seconds", [7200, 20, -20, -3600])
+def test_clock_step_forgets_history(rig, seconds):
     """After the clock was set, nothing is lowered for one whole window, and it is told."""
     world = rig("a")
     world.cluster.workloads[A].pending = 50
     world.tick(2)
     world.cluster.workloads[A].pending = 0
     world.tick(3)
-    world.clock.step(7200)
+    world.clock.step(seconds)
     report = world.tick()
-    assert report.step_seconds == pytest.approx(7200)
+    assert report.step_seconds == pytest.approx(seconds)
     assert world.cluster.workloads[A].replicas == 5
     world.tick(3)
     assert world.cluster.workloads[A].replicas == 5
