@@ -50,7 +50,7 @@ class GpuUtilization(GuardModel):
         value, limit = signal.value, self.target_percent
         text = f"GPUs {value:.3g} % busy, target {limit:g} %"
         signals = observation.signals
-        if value > limit and not sign_of_load(signals, fleet, self.pending_target_per_replica):
+        if value >= limit and not sign_of_load(signals, fleet, self.pending_target_per_replica):
             return self._quiet(memory, f"{text}, but no other sign of load")
         return self._guard(Reading(value, limit, limit, text), signals, fleet, memory, now)
 
