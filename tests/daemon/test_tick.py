@@ -403,3 +403,34 @@ def test_what_else_could_not_be_read_is_said(rig):
     world.cluster._facts = lambda ref: facts(ref)._replace(detail="autoscalers: HTTP 403")
     assert not world.tick().failed
     assert (A, "NotAllRead", "autoscalers: HTTP 403") in world.said()
+
+
+def test_stopping_begins_no_write(rig):
+    """Asked to stop after deciding and before writing, the daemon writes nothing."""
+    world = rig("a")
+    world.tick()
+    world.cluster.workloads[A].pending = 50
+    decide = world.daemon._ticker._decider
+
+    def stop_and_decide(spec):
+        world.daemon.stop()
+        return decide(spec)
+
+    world.daemon._ticker._decider = stop_and_decide
+    report = world.tick()
+    assert report.targets[0].action is Action.STOPPED
+    assert world.cluster.writes == []
+
+
+def test_stopping_decides_nothing_more(rig):
+    """Asked to stop while signals are collected, the daemon makes no decision from them."""
+    world = rig("a")
+    world.tick()
+    collect = world.source.collect
+
+    def stop_and_collect(*given):
+        world.daemon.stop()
+        return collect(*given)
+
+    world.source.collect = stop_and_collect
+    assert world.tick().targets[0].decision is None
