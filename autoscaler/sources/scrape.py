@@ -36,7 +36,6 @@ _MOST_BYTES = 16 << 20
 _HEADERS = {
     "Accept": "text/plain;version=0.0.4",
     "Accept-Encoding": "gzip",
-    # Servers close idle connections within seconds, and would do so in the middle of the next request.
     "Connection": "close",
 }
 
@@ -103,6 +102,9 @@ def _fetch(url: str, names: frozenset[str], timeout_seconds: float, pool: urllib
         raise SourceError(f"no answer within {timeout_seconds:g} s") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise SourceError(innermost(error)) from error
+    finally:
+        # Servers close idle connections within seconds, told or untold, and would do so in the middle of the next one.
+        pool.clear()
     if response.status != 200:
         raise SourceError(f"HTTP {response.status}")
     return parse_page(body.decode(errors="replace"), names)

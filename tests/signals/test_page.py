@@ -97,8 +97,7 @@ def test_buckets_come_by_pod() -> None:
 def test_ages_are_by_prometheus_own_clock() -> None:
     """How old a sample is does not depend on our clock; the newest of several counts, and nodes speak too."""
     rows = [
-        Row({"namespace": "ml", "pod": "a"}, 990.0, 1000.0),
-        Row({"namespace": "ml", "pod": "a"}, 997.0, 1000.0),
+        *(Row({"namespace": "ml", "pod": "a"}, at, 1000.0) for at in (990.0, 997.0, 995.0)),
         Row({"namespace": "gpu", "pod": "exporter", "Hostname": "node-1"}, 980.0, 1000.0),
         Row({"namespace": "gpu", "pod": "exporter", "hostname": "node-2"}, 1001.0, 1000.0),
     ]

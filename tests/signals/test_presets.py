@@ -60,6 +60,13 @@ def test_backends_share_the_gpu_exporter() -> None:
             'sum by (namespace, pod) (rate(vllm:generation_tokens_total{namespace=~"a|b"}[120000ms]))',
             id="rate",
         ),
+        pytest.param(
+            TGI,
+            Term("tokens", Form.RATE),
+            'sum by (namespace, pod) (rate(tgi_request_generated_tokens_sum{namespace=~"a|b"}[120000ms]))'
+            ' or NaN * sum by (namespace, pod) (tgi_request_generated_tokens_sum{namespace=~"a|b"})',
+            id="rate of what is absent when idle",
+        ),
     ],
 )
 def test_query_text(preset: Preset, term: Term, expected: str) -> None:

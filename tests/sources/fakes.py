@@ -32,6 +32,8 @@ class FakeServer(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.port}"
         self.asked: list[str] = []
         self.authorizations: list[str | None] = []
+        self.timeouts: list[str] = []
+        """What each query said of how long Prometheus may take."""
         self.released = threading.Event()
         """What hangs does so until this is set."""
         self.hanging = threading.Semaphore(0)
@@ -70,7 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._dispatch(parse_qs(urlsplit(self.path).query)["query"][0])
+        parameters = parse_qs(urlsplit(self.path).query)
+        self.server.timeouts += parameters.get("timeout", [])
+        self._dispatch(parameters["query"][0])
 
     def _dispatch(self, asked: str) -> None:
         self.server.asked.append(asked)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -187,6 +189,32 @@ def test_no_server_is_an_error_with_its_reason(closing: Callable[..., Any]) -> N
     assert source.collect([target("a", pod("a-1"))], NOW, 10.0)["ml/a"]["queueDepth"].quality is Quality.ERROR
     with pytest.raises(SourceError, match=r"Prometheus at http://127.0.0.1:\d+: Connection refused"):
         source.ready(10.0)
+
+
+def test_a_failed_connection_is_not_tried_again(closing: Callable[..., Any]) -> None:
+    """Not by any layer below: the next tick is the retry."""
+    accepted = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    accepted.append(listener.accept()[0])
+                    accepted[-1].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        source = closing(PrometheusSource(f"https://127.0.0.1:{listener.getsockname()[1]}"))
+        assert own_signal(source).quality is Quality.ERROR
+        assert len(accepted) == 1
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_prometheus_is_told_how_long_it_may_take(prometheus: FakePrometheus, source: PrometheusSource) -> None:
+    """A query that nobody waits for any more shall not go on."""
+    own_signal(source, 2.0)
+    assert prometheus.timeouts == ["1800ms"]
 
 
 def test_ready(prometheus: FakePrometheus, source: PrometheusSource) -> None:

@@ -125,6 +125,8 @@ def tgi_page(seconds: float) -> str:
     return "\n".join(lines) + "\n"
 
 
+AWAKE: list[bool] = []
+"""Not empty once `first-1` has served its first requests."""
 BLANK = 9223372036854775794
 BUSY, UTIL = "DCGM_FI_PROF_GR_ENGINE_ACTIVE", "DCGM_FI_DEV_GPU_UTIL"
 
@@ -153,6 +155,7 @@ PAGES: dict[str, Callable[[float], str]] = {
     ),
     "busy-1": tgi_page,
     "idle-1": lambda seconds: "# nothing yet\n",
+    "first-1": lambda seconds: "tgi_request_count 5\n" if AWAKE else "",
     "sidecar-of-idle-1": lambda seconds: "# a proxy beside it\n",
     "gpus-default": gpu_page(
         (BUSY, "0", ON_1, 0.9),
@@ -246,6 +249,15 @@ def test_tgi_in_use_and_idle(world: World) -> None:
     world.down.add("sidecar-of-idle-1")
     eventually(lambda: world.signals(idle)["pendingRequests"].quality, lambda quality: quality is Quality.EMPTY)
     world.down.clear()
+
+
+def test_a_counter_that_was_just_born_has_no_rate_yet(world: World) -> None:
+    """Absent it is 0; there with a single sample it is unknown, for it may have risen by anything; then it is known."""
+    wanted = target("first", pod("first-1"), wants="requestRate", backend="tgi")
+    assert world.settled(wanted)["requestRate"].value == 0.0
+    AWAKE.append(True)
+    eventually(lambda: world.signals(wanted)["requestRate"].quality, lambda quality: quality is Quality.NAN)
+    assert world.settled(wanted)["requestRate"].value == 0.0
 
 
 def test_gpus_in_both_forms(world: World) -> None:

@@ -114,6 +114,9 @@ def test_quantiles_are_of_the_window(start: Callable[..., FakePod], source: Scra
     for index, (first, second) in enumerate(history):
         a.page, b.page = vllm(ttft=first), vllm(ttft=second)
         signal = one(source, wanted, NOW + 15 * index)
+        if index == 0:
+            assert (signal.quality, signal.samples) == (Quality.NAN, None)
+            assert "a rate needs two samples" in signal.detail
     assert signal.value == pytest.approx(1 + 3 * 2 / 6)
     assert signal.samples == pytest.approx(8)
     for index in range(2, 8):
@@ -201,6 +204,24 @@ def test_compressed_pages_are_read(start: Callable[..., FakePod], source: Scrape
     assert one(source, target("a", a.address())).value == 3.0
 
 
+def test_no_connection_is_used_twice(start: Callable[..., FakePod], source: ScrapeSource) -> None:
+    """A server that closes idle connections without a word cannot do so in the middle of a request."""
+    a = start("a-1", vllm(3))
+    used = set()
+
+    def once(handler: Handler) -> None:
+        handler.close_connection = False
+        if handler in used:
+            cut(handler)
+        used.add(handler)
+        send(handler, a.page, content_type="text/plain")
+
+    a.reply = once
+    for tick in range(3):
+        assert one(source, target("a", a.address()), NOW + 15 * tick).quality is Quality.OK
+    assert len(used) == 3
+
+
 def test_a_hung_pod_silences_nobody(start: Callable[..., FakePod], closing: Callable[..., Any]) -> None:
     """Ten hung of forty, with fewer connections than pods: thirty answers, ten errors, and one request each."""
     source = closing(ScrapeSource(page_timeout_seconds=30.0, connections=16))
@@ -283,7 +304,8 @@ def test_gpu_series_on_the_pods_own_page_or_the_exporters(
         "exporter",
         'DCGM_FI_PROF_GR_ENGINE_ACTIVE{gpu="0",Hostname="node-1",namespace="ml",pod="a-1"} 0.9\n'
         'DCGM_FI_PROF_GR_ENGINE_ACTIVE{gpu="1",Hostname="node-1",namespace="ml",pod="a-1"} 0.7\n'
-        'DCGM_FI_PROF_GR_ENGINE_ACTIVE{gpu="0",Hostname="node-2"} 0\n',
+        'DCGM_FI_PROF_GR_ENGINE_ACTIVE{gpu="0",Hostname="node-2"} 0\n'
+        'DCGM_FI_PROF_GR_ENGINE_ACTIVE{gpu="1"} 0\n',
     )
     source = closing(ScrapeSource(gpu_exporters=[f"{exporter.server.url}/metrics"]))
     first, second, own = start("a-1", vllm()), start("a-2", vllm()), start("a-3", "DCGM_FI_DEV_GPU_UTIL 40\n")
