@@ -59,7 +59,7 @@ def opaque(signal: Signal | None, key: str) -> str:
     """Return why the signal `key` has no value to go by, for a person; empty if it is ok or partial."""
     if signal is None:
         return f"{key} is unknown: nobody collected it"
-    if signal.value is None or (signal.quality is not Quality.OK and signal.quality is not Quality.PARTIAL):
+    if signal.value is None or signal.quality not in (Quality.OK, Quality.PARTIAL):
         return f"{key} is unknown ({signal.quality.value}{': ' if signal.detail else ''}{signal.detail})"
     return ""
 

@@ -34,9 +34,11 @@ class Threshold(RuleModel):
     above: Finite | None = None
     """In the signal's unit: more than this adds replicas."""
     add: Count = 1
+    """This many."""
     below: Finite | None = None
     """In the signal's unit: less than this removes replicas."""
     remove: Count = 1
+    """This many."""
     per_replica: StrictBool = Field(default=False)
     """Divide the signal by the ready replicas first."""
 

@@ -38,7 +38,7 @@ def test_it_guards_unless_asked_to_size():
         (80.0, (), Kind.ABSTAIN),
         (79.9, (QUEUE,), Kind.ABSTAIN),
     ],
-    ids=["busy alone", "busy at 6 % of capacity", "busy and queue", "busy and pending", "at the target", "at it alone", "below"],
+    ids=["alone", "at 6 % of capacity", "and queue", "and pending", "at the target", "at it alone", "below"],
 )
 def test_a_busy_gpu_alone_is_no_opinion(percent, load, kind):
     """A GPU reads 93 % at 6 % of an LLM's capacity: without a second sign of load it neither steps nor vetoes."""

@@ -5,10 +5,12 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from autoscaler.engine.proposal import Role, abstain
+from autoscaler.engine.observation import Quality
+from autoscaler.engine.proposal import Kind, Role, abstain
 from autoscaler.errors import UsageError
 from autoscaler.rules.base import RuleModel
 from autoscaler.rules.registry import BUILT_IN, register
+from tests.rules.builders import answer, fleet, signal
 
 
 class Complete(RuleModel):
@@ -50,6 +52,38 @@ def test_the_built_in_types():
     for kind, rule in BUILT_IN.items():
         assert rule.model_fields["type"].default == kind
         assert rule.model_fields["name"].default == kind
+
+
+def test_every_parameter_says_what_it_means():
+    """The reference page is made of these."""
+    silent = [
+        f"{kind}.{name}"
+        for kind, rule in BUILT_IN.items()
+        for name, field in rule.model_fields.items()
+        if name not in ("type", "name") and not field.description
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        BUILT_IN["pendingRequests"](target_per_replica=1),
+        BUILT_IN["queueDepth"](target_per_replica=1),
+        BUILT_IN["latency"](signal="endToEnd", objective_seconds=1),
+        BUILT_IN["gpuUtilization"](target_percent=1),
+        BUILT_IN["gpuUtilization"](target_percent=1, role=Role.SIZE),
+        BUILT_IN["threshold"](signal="kvCacheUtilization", above=1),
+    ],
+    ids=lambda rule: f"{rule.name} {rule.role}",
+)
+def test_a_value_of_doubtful_quality_is_not_used(rule):
+    """A source that hands over the last value it had, and calls it stale: as unknown as none."""
+    old = [signal(request.key, 1e6, Quality.STALE, samples=100.0) for request in rule.needs]
+    proposal = answer(rule, *old, of=fleet(4))
+    assert proposal.kind is Kind.ABSTAIN
+    assert "is unknown (stale)" in proposal.reason
+    assert proposal.blocks_decrease is (rule.role is Role.SIZE)
 
 
 def test_registering_adds_and_leaves_the_old_registry_alone():
