@@ -352,6 +352,7 @@ def test_bind_fills_in_what_the_document_left_out_and_no_more():
         {"vetoPercent": 101},
         {"stepPercent": 0},
         {"rateWindowSeconds": -1},
+        {"minSamples": "20"},
         {"maxReplicas": 0},
         {"pendingTargetPerReplica": 0},
         {"objective": 2},

@@ -71,6 +71,11 @@ def test_the_target_must_be_a_number_above_zero(target):
         PendingRequests.model_validate({"targetPerReplica": target})
 
 
+def test_a_target_may_be_a_fraction():
+    """Half a request per replica: one request fills two."""
+    assert answer(QueueDepth(target_per_replica=0.5), signal("queueDepth", 1.0), of=fleet(1)).replicas == 2.0
+
+
 def test_a_rule_is_frozen_and_compares_by_value():
     """The same parameters are the same rule, and nobody changes them."""
     rule = PendingRequests(target_per_replica=24)
