@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+_LONG_SECONDS = 5.0
+
 
 class ScriptedServer(ThreadingHTTPServer):
     """Calls `script(method, path)` for what to do with each request, and keeps a list of them in `seen`."""
@@ -90,8 +92,8 @@ def replies(body: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 
 def hangs(handler: BaseHTTPRequestHandler) -> None:
-    """Never answer."""
-    handler.server.over.wait(30)  # type: ignore[attr-defined]
+    """Never answer: close after far more time than any test gives."""
+    handler.server.over.wait(_LONG_SECONDS)  # type: ignore[attr-defined]
 
 
 def is_cut(handler: BaseHTTPRequestHandler) -> None:
@@ -105,20 +107,11 @@ def is_cut(handler: BaseHTTPRequestHandler) -> None:
 
 
 def trickles(handler: BaseHTTPRequestHandler) -> None:
-    """Send a byte now and then: no single read waits long, and the answer never ends."""
+    """Send a byte now and then: no single read waits long, and the answer does not come to its end."""
     handler.send_response(200)
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
-    while not handler.server.over.wait(0.05):  # type: ignore[attr-defined]
+    end = time.monotonic() + _LONG_SECONDS
+    while time.monotonic() < end and not handler.server.over.wait(0.05):  # type: ignore[attr-defined]
         handler.wfile.write(b" ")
         handler.wfile.flush()
-
-
-def after(seconds: float, act: Any) -> Any:
-    """Do something, but late."""
-
-    def late(handler: BaseHTTPRequestHandler) -> None:
-        time.sleep(seconds)
-        act(handler)
-
-    return late
