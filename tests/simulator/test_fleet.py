@@ -139,6 +139,17 @@ def test_clients_leave_and_queues_overflow():
     assert pytest.approx(fleet.results().finish[1:].tolist()) == [1.6, 1.2]
 
 
+def test_the_moment_itself_belongs_to_the_time_that_passed():
+    """Advancing to a moment takes in who arrives at it, and lets go whose patience ends at it."""
+    fleet = _fleet(client_timeout_seconds=0.5)
+    fleet.add_requests([1.0, 1.25], [10, 10], [10, 10])
+    fleet.advance(1.0)
+    assert fleet.gateway_waiting() == 1
+    fleet.advance(1.5)
+    assert fleet.gateway_waiting() == 1
+    assert fleet.results().outcome.tolist() == [3, 0]
+
+
 @pytest.mark.parametrize("arrivals", [[2.0, 1.0], [-1.0], [5.0, 4.0, 6.0]])
 def test_arrivals_out_of_order_are_refused(arrivals):
     """Arrivals that are not sorted, or lie in the past, are an error that says so."""
