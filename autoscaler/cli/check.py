@@ -10,14 +10,14 @@ import typer
 from autoscaler.cli.series import report
 from autoscaler.documents.autoscaler import InferenceAutoscaler
 from autoscaler.documents.compile import compile_all, scenario_problems
-from autoscaler.documents.lint import rule_warnings, warnings
+from autoscaler.documents.lint import rule_warnings, source_warnings, warnings
 from autoscaler.documents.load import Loaded, load
 from autoscaler.documents.plugins import registry
 from autoscaler.documents.policy import ScalingPolicy
 from autoscaler.documents.scenario import Scenario
 from autoscaler.documents.wording import close_match, listed, shown
 from autoscaler.errors import DocumentError, Problem, UsageError
-from autoscaler.settings import load_settings
+from autoscaler.settings import SourceKind, load_settings
 from autoscaler.simulator.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def check(
     by_key = {target.key: target for target in targets}
     for item in documents.items:
         typer.echo(f"ok {item.origin.at()}: {_summary(item, by_key)}")
-        for warning in _warnings(item, by_key):
+        for warning in _warnings(item, by_key, scraping=settings.source is SourceKind.SCRAPE and not prometheus):
             typer.echo(f"  warning: {warning}")
     if prometheus:
         for line in report(targets, settings.prometheus.model_copy(update={"url": prometheus})):
@@ -86,8 +86,9 @@ def _names(policy: ScalingPolicy) -> Iterator[str]:
     return (rule.name for rule in policy.spec.compiled_rules)
 
 
-def _warnings(item: Loaded, targets: Mapping[str, CompiledTarget]) -> tuple[str, ...]:
+def _warnings(item: Loaded, targets: Mapping[str, CompiledTarget], *, scraping: bool) -> tuple[str, ...]:
     document = item.document
     if isinstance(document, InferenceAutoscaler):
-        return warnings(targets[document.target_key])
+        target = targets[document.target_key]
+        return (*warnings(target), *source_warnings(target, scraping=scraping))
     return rule_warnings(document.spec.compiled_rules) if isinstance(document, ScalingPolicy) else ()

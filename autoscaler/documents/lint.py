@@ -33,6 +33,16 @@ def warnings(target: CompiledTarget) -> tuple[str, ...]:
     return tuple(found)
 
 
+def source_warnings(target: CompiledTarget, *, scraping: bool) -> tuple[str, ...]:
+    """Return which of the document's own signals the daemon's source cannot read, for a person.
+
+    The source `scrape` reads `url` and `metric`, the source `prometheus` reads `query`; a signal may have both forms.
+    """
+    source, form = ("scrape", "`url` and `metric`") if scraping else ("prometheus", "`query`")
+    unread = [name for name, own in target.overrides.items() if not (own.url if scraping else own.query)]
+    return tuple(f"signals.{name} has no {form}: the source {source} cannot read it" for name in unread)
+
+
 def rule_warnings(rules: tuple[Rule, ...]) -> tuple[str, ...]:
     """Return what looks like a mistake in a policy's rules."""
     sizing = [rule for rule in rules if rule.role is Role.SIZE]

@@ -160,6 +160,16 @@ def test_the_settings_name_documents_and_rule_files(check, tmp_path):
     assert check(None, "--settings", "settings.yaml")[:2] == (0, "ok mine.yaml:1: ScalingPolicy queue: rules mine\n")
 
 
+def test_a_source_that_cannot_read_a_signal_is_a_warning(check, tmp_path):
+    """The settings say `scrape`, and the wake signal is PromQL."""
+    (tmp_path / "settings.yaml").write_text("source: scrape\n")
+    code, out, _ = check(AUTOSCALER, "--settings", "settings.yaml")
+    assert code == 0
+    assert out.splitlines()[1:] == [
+        "  warning: signals.gatewayRequests has no `url` and `metric`: the source scrape cannot read it"
+    ]
+
+
 def test_it_says_which_series_exist_and_under_which_name(check, prometheus):
     """Found, found under an older name, missing, and missing with the name that was probably meant."""
     url, names = prometheus

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from autoscaler.documents.compile import compile_all
-from autoscaler.documents.lint import ONLY_GUARDS, ONLY_QUEUE, SIZED_BY_GPU, rule_warnings, warnings
+from autoscaler.documents.lint import ONLY_GUARDS, ONLY_QUEUE, SIZED_BY_GPU, rule_warnings, source_warnings, warnings
 from autoscaler.documents.load import load
 from autoscaler.documents.policy import ScalingPolicySpec
 from tests.documents.texts import AUTOSCALER, POLICY, changed
@@ -37,6 +37,27 @@ def test_what_looks_like_a_mistake_in_the_rules(rules, expected):
     """A queue alone, guards alone, and sizing by GPU are told; nothing else is."""
     policy = ScalingPolicySpec.model_validate({"rules": rules})
     assert rule_warnings(policy.compiled_rules) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "by_prometheus", "by_scraping"),
+    [
+        ("{query: up}", (), ("signals.gatewayRequests has no `url` and `metric`: the source scrape cannot read it",)),
+        (
+            "{url: 'http://g', metric: m}",
+            ("signals.gatewayRequests has no `query`: the source prometheus cannot read it",),
+            (),
+        ),
+        ("{query: up, url: 'http://g', metric: m}", (), ()),
+    ],
+    ids=["query", "url", "both"],
+)
+def test_a_signal_that_the_source_cannot_read_is_told(file, own, by_prometheus, by_scraping):
+    """It would be unknown for ever: never to zero, and up every time after two minutes blind."""
+    query = "{query: 'sum(llm_d_epp_flow_control_queue_size{inference_pool=\"llama-8b\"})'}"
+    (target,) = compile_all(load([file(f"{changed(AUTOSCALER, (query, own))}---\n{POLICY}")]))
+    assert source_warnings(target, scraping=False) == by_prometheus
+    assert source_warnings(target, scraping=True) == by_scraping
 
 
 @pytest.mark.parametrize(("idle", "warned"), [(299, True), (300, False)])

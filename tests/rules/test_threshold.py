@@ -118,6 +118,7 @@ def test_a_latency_is_asked_for_with_its_quantile():
         ({"above": 1, "signal": "endToEnd"}, "`quantile` belongs to"),
         ({"above": 1, "add": 0}, "greater than or equal to 1"),
         ({"above": 1, "add": 1.5}, "valid integer"),
+        ({"above": 1, "add": "2"}, "valid integer"),
         ({"above": float("nan")}, "finite number"),
         ({"above": 1, "perReplica": "yes"}, "valid boolean"),
         ({"above": 1, "signal": ""}, "at least 1 character"),
