@@ -97,8 +97,9 @@ def test_a_bad_reload_shows(rig):
     """The gauge falls to 0 on documents that are wrong, and rises when they are repaired."""
     world = rig("a", listen=LOOPBACK)
     world.documents.write_text("kind: [")
-    world.tick()
+    world.tick(3)
     assert scrape(world.daemon)["autoscaler_config_last_reload_successful",] == 0
+    # once for the content, not once for every tick
     assert scrape(world.daemon)["autoscaler_errors_total", ("stage", "reload")] == 1
     write_documents(world.documents.parent, "a", maximum=3)
     world.tick()
@@ -139,6 +140,19 @@ def test_healthz_goes_bad_when_ticks_stop_and_good_again():
         assert get(endpoints.port, "/healthz")[0] == 200
     finally:
         endpoints.close()
+
+
+def test_every_tick_keeps_the_daemon_healthy(rig):
+    """A daemon that ticks is alive for as long as it does, and not much longer, whatever its ticks came to."""
+    world = rig("a", listen=LOOPBACK)
+    world.daemon.health._monotonic = world.clock.monotonic
+    world.cluster.refuse = True
+    world.tick(20)
+    assert get(world.daemon.port, "/healthz")[0] == 200
+    world.clock.advance(59)
+    assert get(world.daemon.port, "/healthz")[0] == 200
+    world.clock.advance(2)
+    assert get(world.daemon.port, "/healthz")[0] == 503
 
 
 def test_readyz_waits_for_source_and_cluster(rig):

@@ -9,6 +9,8 @@ import pytest
 from autoscaler.daemon.catalog import compile_texts
 from autoscaler.daemon.journal import Journal, read
 from autoscaler.daemon.replay import replay
+from autoscaler.engine.decision import Stage
+from autoscaler.engine.engine import Engine
 from autoscaler.errors import ClusterError, UsageError
 from tests.daemon.world import write_documents
 
@@ -69,6 +71,33 @@ def test_replays_to_itself(rig):
     assert any(record.get("again") for record in lines(world.journal))
     decisions = replayed(world.journal)
     assert len(decisions) > 40
+    assert all(decision.identical for decision in decisions)
+
+
+class Counting:
+    """The engine, and a count of decisions that it remembers and tells: as sensitive to the state as can be."""
+
+    def __init__(self, spec):
+        self.inner = Engine(spec)
+
+    def decide(self, observation, state, now):
+        count = state.memories.get("count", {}).get("decisions", 0) + 1
+        decision, after = self.inner.decide(observation, state, now)
+        told = Stage("count", decision.replicas, decision.replicas, str(count))
+        memories = {**after.memories, "count": {"decisions": count}}
+        return decision._replace(trail=(*decision.trail, told)), after._replace(memories=memories)
+
+
+def test_replay_starts_from_the_right_state_every_time(rig):
+    """A decider that remembers how often it was asked replays too: through conflicts, reloads and restarts."""
+    world = rig("a", decider=Counting)
+    eventful(world)
+    world.daemon.close()
+    world.start(decider=Counting)
+    world.tick(3)
+    world.daemon.close()
+    decisions = list(replay(world.journal, compile_texts, Counting))
+    assert decisions[-1].recorded.trail[-1].why == "3"
     assert all(decision.identical for decision in decisions)
 
 
