@@ -5,12 +5,12 @@ import re
 import pytest
 
 from autoscaler.documents.behavior import Behavior
-from autoscaler.documents.compile import compile_all, compile_spec, scenario_problems
+from autoscaler.documents.compile import compile_all, compile_spec, compile_target, scenario_problems
 from autoscaler.documents.load import load
 from autoscaler.documents.policy import ScalingPolicySpec
 from autoscaler.engine.behavior import DEFAULT_DOWN, DEFAULT_UP, PolicyType, RatePolicy, ScalingRules, SelectPolicy
 from autoscaler.engine.observation import SignalRequest
-from autoscaler.engine.spec import Fallback, Mode, OnForeignChange, ScaleToZero, Startup
+from autoscaler.engine.spec import EngineSpec, Fallback, Mode, OnForeignChange, ScaleToZero, Startup
 from autoscaler.signals.query import Across, SignalQuery
 from tests.documents.texts import AUTOSCALER, POLICY, SCENARIO, changed
 
@@ -69,6 +69,20 @@ def test_without_scale_to_zero_no_wake_signal_is_asked_for(compiled):
         "pendingRequests",
         "completedRequests",
     ]
+
+
+def test_a_wake_signal_that_somebody_gives_is_asked_for(compiled):
+    """Without scale-to-zero too: it is evidence of load, and the journal shows it."""
+    text = changed(AUTOSCALER, ("minReplicas: 0", "minReplicas: 1"))
+    policy = changed(POLICY, ("  scaleToZero: {idleAfterSeconds: 900}\n", ""))
+    assert SignalRequest("gatewayRequests") in compiled(text, policy).requests
+
+
+def test_a_single_document_compiles_with_the_engines_own_interval(file):
+    """The same spec as with all of them, and the library's policy where no other is given."""
+    documents = load([file(changed(AUTOSCALER, ("name: chat", "name: scale-to-zero")))])
+    assert compile_target(documents.autoscalers[0], {}) == compile_all(documents)[0]
+    assert compile_target(documents.autoscalers[0], {}).spec.interval_seconds == 15.0
 
 
 def test_every_other_field_arrives_too(compiled):
@@ -244,6 +258,8 @@ def test_a_policy_compiles_without_any_document_around_it():
     assert (spec.min_replicas, spec.max_replicas, spec.mode) == (2, 7, Mode.ACTIVE)
     assert spec.startup == Startup(80.0)
     assert spec.scale_to_zero is None
+    plain = EngineSpec(2, 7, spec.rules, spec.fingerprint, Mode.ACTIVE, startup=Startup(80.0))
+    assert spec == plain
 
 
 def test_a_scenario_names_policies_that_exist(file):
