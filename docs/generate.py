@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from autoscaler.cli.main import COMMANDS
 from autoscaler.daemon.metrics import Metrics
 from autoscaler.documents.autoscaler import InferenceAutoscaler
 from autoscaler.documents.policy import ScalingPolicy
@@ -22,6 +25,11 @@ from autoscaler.settings import PREFIX, Settings
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 HEAD = "<!-- Written by `make docs`: change the code, not this page. -->\n\n"
+COMMANDS_HEAD = """# Commands
+
+Exit codes: 0 done, 1 failed at run time, 2 wrong usage or document. Errors go to standard error, without a traceback,
+and name file, key path, value and what is allowed.
+"""
 DOCUMENTS = """# Documents
 
 What users write: YAML or JSON, several documents a file if you like. Every document has `apiVersion:
@@ -199,6 +207,20 @@ def reachable(schema: dict[str, Any]) -> list[str]:
     return found
 
 
+def commands() -> str:
+    """Return the page of the commands: what each says of itself with `--help`."""
+    parts = [COMMANDS_HEAD]
+    for name in ("", *COMMANDS):
+        words = ["autoscaler", *filter(None, [name])]
+        script = f"from autoscaler.cli.main import main; main({[*words[1:], '--help']!r})"
+        environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", script]
+        said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout  # noqa: S603
+        lines = "\n".join(line.rstrip() for line in said.strip().splitlines())
+        parts.append(f"## {' '.join(words)}\n\n```text\n{lines}\n```\n")
+    return "\n".join(parts)
+
+
 def settings() -> str:
     """Return the page of the daemon's own settings, one row for each value, groups one after the other."""
     schema = Settings.model_json_schema()
@@ -233,7 +255,13 @@ def metrics() -> str:
     return METRICS + "\n".join(rows) + "\n"
 
 
-PAGES = {"documents.md": documents, "metrics.md": metrics, "rules.md": rules, "settings.md": settings}
+PAGES = {
+    "commands.md": commands,
+    "documents.md": documents,
+    "metrics.md": metrics,
+    "rules.md": rules,
+    "settings.md": settings,
+}
 
 
 def main() -> int:
