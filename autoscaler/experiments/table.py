@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from autoscaler.experiments.score import Score
 
 _COLUMNS = (
-    "policy", "attained", "missed", "TTFT p50", "p99", "TPOT p50", "p99", "e2e p99", "GPU-hours", "cost", "per 1k",
-    "replicas", "max", "up/down", "utilization",
+    "SLO\nmet", "missed", "TTFT\np50", "TTFT\np99", "TPOT\np99", "GPU-\nhours", "USD\nper 1k", "replicas\nmean/max",
+    "up/\ndown", "load",
 )  # fmt: skip
 
 
 def render(comparison: Comparison, console: Console) -> None:
     """Print the scene in three lines, and one row for each policy."""
     scene, preset = comparison.scene, comparison.scene.preset
-    table = Table(*_COLUMNS[:1], box=SIMPLE_HEAD, pad_edge=False)
-    for name in _COLUMNS[1:]:
+    table = Table("policy", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in _COLUMNS:
         table.add_column(name, justify="right")
     for result in comparison.scores:
         table.add_row(*_cells(result))
@@ -40,7 +40,7 @@ def render(comparison: Comparison, console: Console) -> None:
             f"({preset.source})"
         ),
         (
-            f"objective: first token within {scene.objective.ttft_seconds:g} s, then {scene.objective.tpot_seconds:g} s a "
+            f"objective: first token in {scene.objective.ttft_seconds:g} s, then {scene.objective.tpot_seconds:g} s a "
             f"token; cold start {scene.cold_start.median_seconds:g} s"
         ),
         *(f"note: {note}" for note in scene.trace.notes),
@@ -54,28 +54,24 @@ def _cells(result: Score) -> tuple[str, ...]:
     missed = result.rejected + result.timed_out + result.unfinished
     return (
         result.policy,
-        _percent(result.slo_attainment),
+        _percent(result.slo_attainment, 2),
         str(missed),
         _seconds(result.ttft_seconds.p50),
         _seconds(result.ttft_seconds.p99),
-        _seconds(result.tpot_seconds.p50),
         _seconds(result.tpot_seconds.p99),
-        _seconds(result.e2e_seconds.p99),
         f"{result.gpu_hours:.2f}",
-        f"${result.cost_usd:.2f}",
-        "-" if math.isnan(result.cost_per_1k_requests_usd) else f"${result.cost_per_1k_requests_usd:.3f}",
-        f"{result.mean_replicas:.2f}",
-        str(result.max_replicas),
+        "-" if math.isnan(result.cost_per_1k_requests_usd) else f"{result.cost_per_1k_requests_usd:.3f}",
+        f"{result.mean_replicas:.1f}/{result.max_replicas}",
         f"{result.scale_ups}/{result.scale_downs}",
-        _percent(result.mean_utilization),
+        _percent(result.mean_utilization, 0),
     )
 
 
 def _seconds(value: float) -> str:
     if math.isnan(value):
         return "-"
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+    return f"{value * 1000:.0f}ms" if value < 1 else f"{value:.1f}s"
 
 
-def _percent(share: float) -> str:
-    return "-" if math.isnan(share) else f"{100 * share:.2f} %"
+def _percent(share: float, digits: int) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:.{digits}f}%"

@@ -39,7 +39,7 @@ def test_without_arguments_it_plays_the_chat_scenario():
     """The built-in scenario runs with no file at all, and its table names scenario, preset, policy and attainment."""
     done = simulate()
     assert (done.returncode, done.stderr) == (0, "")
-    for word in ("chat", "h100-llama-3.1-8b", "measured", "llm-interactive", "GPU-hours", "%"):
+    for word in ("chat", "h100-llama-3.1-8b", "measured", "llm-interactive", "TTFT", "%"):
         assert word in done.stdout
     assert "\x1b" not in done.stdout
 
