@@ -1,0 +1,125 @@
+"""A lower bound on the GPU-hours that any scaler needs to meet the objective on a trace.
+
+It is the value of a linear program over windows of equal length (`bound_program`). Whatever a scaler does, even one
+that knows the future, what it does is a feasible point of that program whose cost is no more than its bill. Step by
+step, for a run of the simulator in which a share `attainment` of all requests meets the objective:
+
+1. Let R(t) replicas serve at t (ready or draining), and N_k be its mean over window k of length T. Between its first
+   chunk and its last token a request that meets the objective takes part in iterations of replicas that serve.
+   Iterations of one replica do not overlap, so in any window all iterations together take no longer than T·N_k.
+2. An iteration takes at least its base plus what each request in it adds, and its base is at least the sum of the
+   shares that the requests which meet the objective take of it (`bound_demand`). So it can be cut up among those
+   requests: each gets at least its work, and the cuts of one window fit into T·N_k.
+3. The cuts of a request lie between its arrival and its deadline: an iteration that holds a chunk of its prompt
+   begins after its arrival and ends no later than its first token, and so for output tokens. A window that they touch
+   counts as whole, which only makes room.
+4. The bill is the time of all replicas, starting ones included: at least the integral of R, and for each start that
+   became ready the shortest cold start D before that. `sum max(0, N_k - N_(k-1))` is no more than the number of those
+   starts: N_k - N_(k-1) is the mean over s in [0, T) of R(kT + s) - R(kT - T + s), which is at most the starts in
+   between, and for one s these stretches do not overlap. The first is compared with the count of the beginning.
+   Nothing that is started is ready before D.
+5. Where a scaler begins with `minimum_replicas` or more and must keep so many, starting ones included, the bill is at
+   least that of max(R, minimum): those that start while R is below the minimum are billed as if they served, and none
+   of them makes max(R, minimum) rise.
+6. At most `requests - ceil(attainment · requests)` requests miss. The program chooses which, in fractions, and a
+   request given up frees what the dearest of its class takes; those that no fleet could serve in time are taken off
+   that number first. Requests that miss may also be served; that takes time and frees none.
+7. What the program leaves out only lowers it: replicas are whole; routers do not know the future; a replica computes
+   what its own requests need; batches form in order; scalers act at ticks; work is lost to preemption.
+
+Not among the steps is the popular `work fits into N·(1 - a/tpot)`: iterations need not be short on average over time,
+only over each request's tokens, and a replica may prefill while none of its requests decodes.
+
+Cold starts that are drawn have no shortest one: hand in the shortest of those that the run or the comparison drew.
+
+A second bound covers sparse traffic, where fractions of a replica are worth little (`bound_presence`); the higher one
+counts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoscaler.errors import UsageError
+from autoscaler.experiments.bound_demand import SLACK_SECONDS
+from autoscaler.experiments.bound_jobs import Grid, Span, calls, gather
+from autoscaler.experiments.bound_presence import presence_seconds
+from autoscaler.experiments.bound_program import Fleet, Solution, solve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autoscaler.experiments.scene import Objective
+    from autoscaler.simulator.layout import Model
+    from autoscaler.traces.trace import Trace
+
+
+class Bound(NamedTuple):
+    """What any scaler needs at the least."""
+
+    gpu_hours: float
+    """Infinity if no scaler can meet the objective."""
+    status: str
+    """`optimal`, `stopped early` (valid all the same), `unattainable`, or `failed` (what needs no program is left)."""
+    seconds: float
+    """Wall time, by the caller's timer."""
+
+
+def bound_gpu_hours(
+    trace: Trace,
+    model: Model,
+    objective: Objective,
+    *,
+    cold_start_seconds: float,
+    horizon_seconds: float,
+    gpus_per_replica: int = 1,
+    attainment: float = 0.99,
+    initial_replicas: int = 0,
+    minimum_replicas: int = 0,
+    windows: int = 480,
+    seconds_limit: float = 60.0,
+    timer: Callable[[], float] = lambda: 0.0,
+) -> Bound:
+    """Return a lower bound on the GPU-hours of every run on this trace that meets the objective.
+
+    `cold_start_seconds` is the shortest cold start there is; the replicas of the beginning are ready at once. More
+    `windows` make the bound tighter and dearer to find.
+
+    Raises:
+        UsageError: scipy is not installed, or a number is out of its range.
+    """
+    _check(cold_start_seconds, horizon_seconds, attainment, windows)
+    began = timer()
+    grid = Grid(horizon_seconds / windows, windows)
+    span = Span(0.0 if initial_replicas else cold_start_seconds, horizon_seconds)
+    classes = gather(trace, model, objective, span, grid)
+    allowed = allowed_misses(len(trace.arrival_seconds), attainment) - classes.impossible
+    if allowed < 0:
+        return Bound(math.inf, "unattainable", timer() - began)
+    minimum = min(minimum_replicas, initial_replicas)
+    floor = minimum * horizon_seconds
+    if minimum == 0:
+        wait = objective.ttft_seconds + SLACK_SECONDS
+        present = calls(trace, model, objective, span)
+        floor = presence_seconds(present, wait, cold_start_seconds, allowed, manned=initial_replicas > 0)
+    fleet = Fleet(cold_start_seconds, initial_replicas, minimum)
+    solution = solve(classes, grid, fleet, allowed, seconds_limit) if len(classes.dearest) else Solution(0.0, "optimal")
+    replica_seconds = max(floor, solution.replica_windows * grid.window_seconds)
+    return Bound(replica_seconds * gpus_per_replica / 3600, solution.status, timer() - began)
+
+
+def allowed_misses(requests: int, attainment: float) -> int:
+    """Return how many requests may miss."""
+    return math.floor((1.0 - attainment) * requests + 1e-6)
+
+
+def _check(cold_start_seconds: float, horizon_seconds: float, attainment: float, windows: int) -> None:
+    if not 0 <= cold_start_seconds < math.inf:
+        raise UsageError(f"cold start {cold_start_seconds} s: must be a finite time, not negative")
+    if not 0 < horizon_seconds < math.inf:
+        raise UsageError(f"horizon {horizon_seconds} s: must be a finite time above 0")
+    if not 0 <= attainment <= 1:
+        raise UsageError(f"attainment {attainment}: must be a share from 0 to 1")
+    if windows < 1:
+        raise UsageError(f"windows {windows}: must be at least 1")
