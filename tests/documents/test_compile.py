@@ -236,7 +236,7 @@ def test_what_is_left_out_has_upstreams_default_for_its_direction(value):
 @pytest.mark.parametrize(
     ("written", "number"),
     [(0, 0.0), (0.05, 0.05), ("0.05", 0.05), ("50m", 0.05), ("1", 1.0), (".5", 0.5), ("1e-1", 0.1), ("5E-2", 0.05),
-     ("100u", 0.0001), ("0k", 0.0)],
+     ("100u", 0.0001), ("5n", 5e-9), ("2k", 2e3), ("3M", 3e6), ("1G", 1e9)],
 )  # fmt: skip
 def test_a_tolerance_is_a_quantity(written, number):
     """As the API server writes and reads it."""
