@@ -93,6 +93,7 @@ def replies(body: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 def hangs(handler: BaseHTTPRequestHandler) -> None:
     """Never answer: close after far more time than any test gives."""
+    handler.close_connection = True
     handler.server.over.wait(_LONG_SECONDS)  # type: ignore[attr-defined]
 
 
@@ -111,6 +112,7 @@ def trickles(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
+    handler.close_connection = True
     end = time.monotonic() + _LONG_SECONDS
     while time.monotonic() < end and not handler.server.over.wait(0.05):  # type: ignore[attr-defined]
         handler.wfile.write(b" ")
