@@ -22,7 +22,7 @@ class Runner:
         self.failures: list[Exception] = []
         self.raised: BaseException | None = None
         self.loop = Loop(tick, interval_seconds, skipped=self.skipped.release, failed=self.failures.append)
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
@@ -140,7 +140,7 @@ def test_jitter(jitter):
     ticks = threading.Semaphore(0)
     stop = threading.Event()
     loop = Loop(ticks.release, 0.03, jitter, skipped=lambda: None, failed=lambda error: None)
-    thread = threading.Thread(target=loop.run, args=(stop, lambda: None))
+    thread = threading.Thread(target=loop.run, args=(stop, lambda: None), daemon=True)
     thread.start()
     for _ in range(5):
         assert ticks.acquire(timeout=10)
