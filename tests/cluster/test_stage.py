@@ -12,6 +12,7 @@ import urllib3
 
 from autoscaler.cluster.facts import TargetFacts, TargetRef
 from tests.real.child import Child, ChildError, free_port
+from tests.real.control_plane import find_programs
 from tests.real.discovery import Discovery
 from tests.real.gateway import Gateway, Load
 from tests.real.node_agent import NodeAgent, PodPlan
@@ -43,6 +44,21 @@ def test_the_listener_is_the_child(tmp_path: Path) -> None:
     child = Child("listener", [sys.executable, "-c", code, str(port)], tmp_path)
     child.wait_until(lambda: child.listens_on(port))
     child.stop()
+
+
+def test_no_control_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no control plane a test is skipped with one line, and fails on a CI machine or a wrong folder."""
+    monkeypatch.setattr("tests.real.control_plane._BUILD", tmp_path / "build")
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"^no control plane: set KUBEBUILDER_ASSETS to a folder with .*$"):
+        find_programs()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no control plane"):
+        find_programs()
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
+    with pytest.raises(pytest.fail.Exception, match="lacks etcd, kube-apiserver, kube-controller-manager"):
+        find_programs()
 
 
 def page_of(gateway: Gateway) -> str:
