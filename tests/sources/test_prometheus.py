@@ -194,21 +194,21 @@ def test_no_server_is_an_error_with_its_reason(closing: Callable[..., Any]) -> N
 def test_a_failed_connection_is_not_tried_again(closing: Callable[..., Any]) -> None:
     """Not by any layer below: the next tick is the retry."""
     accepted = []
+
+    def hang_up(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                accepted.append(listener.accept()[0])
+                accepted[-1].close()
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def hang_up() -> None:
-            with suppress(OSError):
-                while True:
-                    accepted.append(listener.accept()[0])
-                    accepted[-1].close()
-
-        thread = threading.Thread(target=hang_up)
+        thread = threading.Thread(target=hang_up, args=(listener,), daemon=True)
         thread.start()
-        source = closing(PrometheusSource(f"https://127.0.0.1:{listener.getsockname()[1]}"))
-        assert own_signal(source).quality is Quality.ERROR
-        assert len(accepted) == 1
+        signal = own_signal(closing(PrometheusSource(f"https://127.0.0.1:{listener.getsockname()[1]}")))
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+    assert signal.quality is Quality.ERROR
+    assert len(accepted) == 1
 
 
 def test_prometheus_is_told_how_long_it_may_take(prometheus: FakePrometheus, source: PrometheusSource) -> None:
