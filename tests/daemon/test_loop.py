@@ -128,9 +128,9 @@ def test_a_wall_clock_set_back_does_not_stop_the_ticks():
     runner = Runner(ticks.release, interval_seconds=0.1)
     assert ticks.acquire(timeout=10)
     runner.loop._scheduler.modify_job("tick", next_run_time=datetime.now(UTC) + timedelta(days=1))
-    while ticks.acquire(timeout=0.15):
-        pass
-    assert ticks.acquire(timeout=10)
+    # at most one tick was under way already
+    for _ in range(3):
+        assert ticks.acquire(timeout=10)
     runner.end()
 
 
