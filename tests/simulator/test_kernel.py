@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.simulator.fleet import SimulatedFleet, compiled_kernel
@@ -26,7 +26,6 @@ def _same(one, other):
     return all(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") for a, b in zip(one, other, strict=True))
 
 
-@settings(max_examples=150, deadline=None)
 @given(cases())
 def test_jumps_equal_steps(case):
     """Every request of every fleet has the fate and, within 1e-6 s, the times that stepping each iteration gives."""
@@ -43,7 +42,6 @@ def test_jumps_equal_steps(case):
     np.testing.assert_allclose(gone, expected_gone, rtol=0, atol=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
 @given(cases(), st.lists(st.floats(0, 1), max_size=30))
 def test_stops_change_nothing(case, shares):
     """Any partition of the time into ticks gives the same results, bit for bit."""
@@ -52,7 +50,6 @@ def test_stops_change_nothing(case, shares):
     assert _same(_arrays(whole), _arrays(parts))
 
 
-@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_compiled_equals_plain(case):
     """The compiled kernel and plain Python give the same arrays, bit for bit."""
@@ -62,7 +59,6 @@ def test_compiled_equals_plain(case):
     assert _same(_arrays(case.play(case.fleet())), _arrays(case.play(case.fleet(compiled))))
 
 
-@settings(max_examples=100, deadline=None)
 @given(cases(), st.integers(1, 20))
 def test_books_balance_at_every_stop(case, stops):
     """At any moment, context, KV cache and requests in the books are the sums over the requests they belong to."""
@@ -72,7 +68,6 @@ def test_books_balance_at_every_stop(case, stops):
         assert audit(fleet) == []
 
 
-@settings(max_examples=50, deadline=None)
 @given(cases())
 def test_everything_ends(case):
     """Once a replica is ready and time enough has passed, no request is pending and nothing is held."""
