@@ -254,6 +254,17 @@ class SimulatedFleet:
             self._views = (plain(self.model), plain(self._fleet), plain(self._requests), plain(self._book))
         kernel.advance(*self._views, float(until_seconds))
 
+    def next_event(self) -> float:
+        """Return the earliest moment after now at which anything can happen, or infinity if nothing is to come.
+
+        That is an arrival, the start or end of an iteration, a replica's becoming ready, or a client's leaving a
+        replica's queue. Iterations that start now, and wait to be formed, start at the next number after now.
+        """
+        following, ready = int(self._book.counts[kernel.NEXT]), float(self._book.times[kernel.NEXT_READY])
+        arrival = float(self._requests.arrival[following]) if following < self.loaded else math.inf
+        at = min(float(self._fleet.next_event.min()), ready, arrival)
+        return max(at, math.nextafter(self.now, math.inf))
+
     def scale_to(self, replicas: int, now: float) -> None:
         """Create or remove replicas until `replicas` are starting or ready.
 
