@@ -101,11 +101,13 @@ def send(
 
 
 def drip(handler: Handler, server: FakeServer) -> None:
-    """Answer with one byte at a time, without an end: no single wait on the socket is long."""
+    """Answer with one byte at a time, for ten seconds: no single wait on the socket is long."""
     handler.send_response(200)
     handler.send_header("Content-Length", "1000000")
     handler.end_headers()
-    while not server.released.wait(0.02):
+    for _ in range(500):
+        if server.released.wait(0.02):
+            break
         handler.wfile.write(b" ")
 
 

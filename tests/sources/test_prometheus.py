@@ -339,10 +339,10 @@ def test_a_documents_own_counter_only_rises(prometheus: FakePrometheus, source: 
     """A total of the user's own is followed over its restarts too."""
     wanted = target("a", wants="completedRequests", overrides={"completedRequests": SignalQuery("my_done")})
     totals = []
-    for index, value in enumerate([100, 104, 3, 3]):
-        prometheus.replies = {"my_done": vector(({}, value))}
+    for index, value in enumerate([100, 104, None, 106, 3, 3]):
+        prometheus.replies = {"my_done": vector() if value is None else vector(({}, value))}
         totals.append(source.collect([wanted], NOW + 15 * index, 10.0)["ml/a"]["completedRequests"].value)
-    assert totals == [0, 4, 7, 7]
+    assert totals == [0, 4, None, 6, 9, 9]
 
 
 def test_overrides_win_by_name_and_by_key(prometheus: FakePrometheus, source: PrometheusSource) -> None:
