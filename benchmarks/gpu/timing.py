@@ -99,7 +99,7 @@ def closed_loop(model: Llama, concurrency: int, prompt: int, output: int, reques
             first[slot] = _now(model.device)
         decoding = [slot for slot in range(concurrency) if made[slot]]
         longest = -(-(prompt + max(made[slot] for slot in decoding)) // BUCKET_TOKENS) * BUCKET_TOKENS
-        tokens = model.decode(tokens, lengths, longest)
+        tokens = model.decode(tokens, lengths, longest).clone()
         lengths += 1
         now = _now(model.device)
         for slot in decoding:
