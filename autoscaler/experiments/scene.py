@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from autoscaler.documents.scenario import TraceTraffic
 from autoscaler.errors import TraceError, UsageError
 from autoscaler.simulator.coldstart import COLD_STARTS, ColdStart, draws, lognormal
 from autoscaler.simulator.fleet import SimulatedFleet
 from autoscaler.simulator.model import Serving, replica_model
 from autoscaler.simulator.presets import PRESETS
 from autoscaler.simulator.replay import Course
-from autoscaler.traces.load import load_trace
-from autoscaler.traces.synthetic import generate
-from autoscaler.traces.trace import Trace, cut
+from autoscaler.traces.traffic import Surroundings, recorded, requests
 
 if TYPE_CHECKING:
     from autoscaler.documents.scenario import ColdStart as ColdStartSpec
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from autoscaler.simulator.fleet import Advance
     from autoscaler.simulator.layout import Model
     from autoscaler.simulator.presets import Preset
+    from autoscaler.traces.cache import Cache
+    from autoscaler.traces.trace import Trace
 
 _AFTER_LAST_ARRIVAL_SECONDS = 300.0
 _COLD_STARTS, _ROUTER = 1, 2
@@ -68,18 +69,25 @@ class Scene(NamedTuple):
 
 
 def make_scene(
-    name: str, spec: ScenarioSpec, *, folder: Path, trace_path: Path | None = None, seed: int | None = None
+    name: str,
+    spec: ScenarioSpec,
+    *,
+    folder: Path,
+    trace_path: Path | None = None,
+    seed: int | None = None,
+    cache: Cache | None = None,
 ) -> Scene:
     """Return the scene of a scenario.
 
     `folder` is where the scenario's own file stands. `trace_path` takes the place of its traffic, `seed` of its seed.
+    Large traces are kept in `cache`.
 
     Raises:
         UsageError: a preset does not exist.
         TraceError: the trace cannot be read, or nothing of it is left.
     """
     seed = spec.seed if seed is None else seed
-    trace = _traffic(spec, folder, trace_path, seed)
+    trace = _traffic(spec, trace_path, Surroundings(folder, seed, cache))
     if not len(trace.arrival_seconds):
         raise TraceError(f"{trace.name}: no request arrives: widen the window, or raise rate or duration")
     cold_start = _cold_start(spec.cold_start)
@@ -104,19 +112,11 @@ def make_scene(
     return Scene(name, seed, preset, objective, trace, model, cold_start, course, *bounds, gpus, price)
 
 
-def _traffic(spec: ScenarioSpec, folder: Path, trace_path: Path | None, seed: int) -> Trace:
+def _traffic(spec: ScenarioSpec, trace_path: Path | None, around: Surroundings) -> Trace:
     if trace_path is not None:
-        return load_trace(trace_path)
-    recorded, generator = spec.traffic.trace, spec.traffic.generator
-    if recorded is not None:
-        beside = folder / recorded.path
-        return cut(load_trace(beside if beside.exists() else Path(recorded.path)), recorded)
-    if generator is None:
-        raise TraceError("traffic: needs one of trace and generator")
-    duration = generator.duration_seconds or spec.horizon_seconds
-    if duration is None:
-        raise TraceError("traffic: a generator needs durationSeconds, or the scenario horizonSeconds")
-    return generate(generator, duration, seed)
+        # a path of the command line is never one beside the scenario
+        return recorded(TraceTraffic(path=str(trace_path)), around._replace(folder=Path()))
+    return requests(spec.traffic, spec.horizon_seconds, around)
 
 
 def _cold_start(spec: ColdStartSpec) -> ColdStart:

@@ -6,36 +6,15 @@ that something went wrong where it was written.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from autoscaler.errors import TraceError
-from autoscaler.traces.table import Column, line_of, read_table, tokens
+from autoscaler.traces.table import line_of, number, read_table, tokens
 from autoscaler.traces.trace import Trace
 
 ARRIVAL = "arrival_seconds"
-_OPTIONAL = ("model", "tenant")
-
-
-def _parse_arrival(text: str) -> float:
-    value = float(text)
-    if "_" in text or not (math.isfinite(value) and value >= 0):
-        raise ValueError(text)
-    return value
-
-
-_COLUMNS = (
-    Column(
-        ARRIVAL,
-        "f8",
-        _parse_arrival,
-        "a finite number of seconds, 0 or more",
-        lambda values: bool((np.isfinite(values) & (values >= 0)).all()),
-    ),
-    tokens("prompt_tokens"),
-    tokens("output_tokens"),
-)
+COLUMNS = (number(ARRIVAL, "seconds"), tokens("prompt_tokens"), tokens("output_tokens"))
+OPTIONAL = ("model", "tenant")
 
 
 def recognises(header: tuple[str, ...]) -> bool:
@@ -49,7 +28,7 @@ def parse(path: object, text: str) -> Trace:
     Raises:
         TraceError: naming line, column and value.
     """
-    (arrivals, prompts, outputs), unknown = read_table(path, text, _COLUMNS, _OPTIONAL)
+    (arrivals, prompts, outputs), unknown = read_table(path, text, COLUMNS, OPTIONAL)
     falls = np.flatnonzero(np.diff(arrivals) < 0)
     if len(falls):
         row = int(falls[0]) + 1
@@ -57,5 +36,9 @@ def parse(path: object, text: str) -> Trace:
             f"{path}: line {line_of(text, row)}, column {ARRIVAL}: must not be before the row above, "
             f"{arrivals[row - 1]:g} (found {arrivals[row]:g}); sort the rows by it"
         )
-    notes = tuple(f"column {name} is not used" for name in unknown)
-    return Trace(str(path), arrivals.astype(np.float64), prompts.astype(np.int32), outputs.astype(np.int32), notes)
+    return Trace(str(path), arrivals, prompts, outputs, unused(unknown))
+
+
+def unused(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the notes on columns that are not used."""
+    return tuple(f"column {name} is not used" for name in names)

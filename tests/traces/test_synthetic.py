@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoscaler.documents.scenario import Bursts, Diurnal, GeneratedTraffic, IdleGaps, TokenLengths, TraceTraffic
+from autoscaler.documents.scenario import Bursts, Diurnal, GeneratedTraffic, IdleGaps, TokenLengths
 from autoscaler.traces.synthetic import generate
-from autoscaler.traces.trace import Trace, cut
 
 BASE = GeneratedTraffic(requests_per_second=10.0)
 
@@ -74,11 +73,3 @@ def test_changing_lengths_leaves_arrivals():
     one, other = generate(BASE, 300.0, 8), generate(changed, 300.0, 8)
     np.testing.assert_array_equal(one.arrival_seconds, other.arrival_seconds)
     np.testing.assert_array_equal(one.prompt_tokens, other.prompt_tokens)
-
-
-def test_a_window_and_a_pace_cut_a_trace():
-    """A window takes its start as time 0, end excluded; a rate scale of 2 halves the time between requests."""
-    trace = Trace("t", np.array([0.0, 10.0, 20.0, 30.0]), np.arange(4, dtype=np.int32), np.arange(4, dtype=np.int32))
-    part = cut(trace, TraceTraffic(path="t", rate_scale=2.0, window_seconds=(10.0, 30.0)))
-    assert part.arrival_seconds.tolist() == [0.0, 5.0]
-    assert [1, 2] == part.prompt_tokens.tolist() == part.output_tokens.tolist()
