@@ -23,24 +23,16 @@ from autoscaler.documents.policy import ScalingPolicySpec  # noqa: TC001 - pydan
 from autoscaler.engine.spec import Fallback, Mode, OnForeignChange, Startup
 from autoscaler.signals.query import Across, SignalQuery
 
-_APPS_KINDS = ("Deployment", "ReplicaSet", "StatefulSet")
-
 
 class ScaleTargetRef(DocumentModel):
-    """What is scaled: an object of the same namespace with a scale subresource."""
+    """What is scaled: a Deployment of the same namespace."""
 
-    api_version: Text = "apps/v1"
+    api_version: Literal["apps/v1"] = "apps/v1"
     """Group and version of the target."""
-    kind: Text = "Deployment"
-    """Of `apps/v1`: `Deployment`, `ReplicaSet` or `StatefulSet`."""
+    kind: Literal["Deployment"] = "Deployment"
+    """Its pods are found through its ReplicaSets; other kinds own theirs in other ways, and are not read yet."""
     name: ResourceName
     """The target's name."""
-
-    @model_validator(mode="after")
-    def _can_be_scaled(self) -> Self:
-        if self.api_version == "apps/v1" and self.kind not in _APPS_KINDS:
-            raise ValueError(f"`kind` of apps/v1 must be one of {', '.join(_APPS_KINDS)}, not {self.kind!r}")
-        return self
 
 
 class SignalSource(DocumentModel):
