@@ -325,7 +325,8 @@ def _say(details: ErrorDetails, from_environment: Mapping[str, Any], path: Path 
     if _holds(from_environment, location):
         where = f"environment variable {PREFIX}{_DELIMITER.join(location).upper()}"
     else:
-        where = f"settings file {path}: {'.'.join(location)}" if location and path else f"settings file {path}"
+        file = f"settings file {path}" if path else "settings"
+        where = f"{file}: {'.'.join(location)}" if location else file
     if details["type"] == "extra_forbidden":
         known = _fields(location[:-1])
         return f"{where}: unknown field{_near(location[-1], known)}; known here: {', '.join(known)}"

@@ -18,6 +18,7 @@ from autoscaler.daemon.timing import Timing
 from autoscaler.documents.plugins import registry
 from autoscaler.errors import UsageError
 from autoscaler.settings import LogLevel, SourceKind, load_settings
+from autoscaler.sources.timing import SCRAPES_UNTIL_STALE
 from autoscaler.sources.timing import Timing as SourceTiming
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def build_source(settings: Settings) -> tuple[Source, dict[str, Callable[[float]
         timing = SourceTiming(
             scrape_interval_seconds=settings.interval_seconds,
             rate_window_seconds=settings.scrape.rate_window_seconds,
-            stale_after_seconds=3 * settings.interval_seconds,
+            stale_after_seconds=SCRAPES_UNTIL_STALE * settings.interval_seconds,
         )
         scraper = ScrapeSource(
             timing=timing,
@@ -124,7 +125,8 @@ def build_source(settings: Settings) -> tuple[Source, dict[str, Callable[[float]
 
     asked = settings.prometheus
     credentials = Credentials(asked.token_file, asked.username_file, asked.password_file)
-    timing = SourceTiming(rate_window_seconds=asked.rate_window_seconds)
+    scrape = asked.scrape_interval_seconds
+    timing = SourceTiming(scrape, asked.rate_window_seconds, stale_after_seconds=SCRAPES_UNTIL_STALE * scrape)
     source = PrometheusSource(asked.url, credentials=credentials, ca_file=asked.ca_file, timing=timing)
     return source, {health.SOURCE: source.ready}
 

@@ -101,7 +101,7 @@ def source_target(compiled: CompiledTarget, facts: TargetFacts, pod_port: int | 
 
     `pod_port` is where pods serve `/metrics`; None for the preset's usual port.
     """
-    pods = tuple(_pod_address(replica, facts.addresses, pod_port) for replica in facts.replicas if _is_live(replica))
+    pods = tuple(_pod_address(replica, facts, pod_port) for replica in facts.replicas if _is_live(replica))
     return Target(facts.target, compiled.namespace, compiled.backend, compiled.overrides, compiled.requests, pods)
 
 
@@ -109,13 +109,13 @@ def _is_live(replica: Replica) -> bool:
     return not replica.terminating and replica.phase not in ("Succeeded", "Failed")
 
 
-def _pod_address(replica: Replica, addresses: Mapping[str, str], pod_port: int | None) -> PodAddress:
+def _pod_address(replica: Replica, facts: TargetFacts, port: int | None) -> PodAddress:
     """Return where the pod is; `host:port` in the addresses stands for a pod with a port of its own."""
-    address = addresses.get(replica.name, "")
-    host, colon, port = address.rpartition(":")
+    address, node = facts.addresses.get(replica.name, ""), facts.nodes.get(replica.name, "")
+    host, colon, own_port = address.rpartition(":")
     if not colon or ":" in host:
-        return PodAddress(replica.name, address, pod_port, replica.ready, replica.created_at)
-    return PodAddress(replica.name, host, int(port), replica.ready, replica.created_at)
+        return PodAddress(replica.name, address, port, replica.ready, replica.created_at, node)
+    return PodAddress(replica.name, host, int(own_port), replica.ready, replica.created_at, node)
 
 
 def complete(compiled: CompiledTarget, signals: Mapping[str, Signal], why: str) -> Mapping[str, Signal]:

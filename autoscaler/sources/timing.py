@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+SCRAPES_UNTIL_STALE = 3
+"""One lost scrape is forgiven."""
+
 
 class Timing(NamedTuple):
     """How often samples are taken, and what follows from it."""
@@ -13,4 +16,4 @@ class Timing(NamedTuple):
     rate_window_seconds: float = 120.0
     """Rates and quantiles look this far back: at least 4 scrape intervals, or a lost scrape empties them."""
     stale_after_seconds: float = 45.0
-    """A sample older than this is no evidence: 3 scrape intervals, so that one lost scrape is forgiven."""
+    """A sample older than this is no evidence."""

@@ -176,6 +176,12 @@ def test_every_fault_is_told_at_once(file):
     ]
 
 
+def test_without_a_file_a_fault_names_none():
+    """Two variables that do not fit together: no file is blamed."""
+    message = refused(None, {"AUTOSCALER_INTERVAL_SECONDS": "2", "AUTOSCALER_JITTER_SECONDS": "2"})
+    assert message == "settings: jitter_seconds (2) must be below interval_seconds (2)"
+
+
 def test_a_password_in_an_address_is_not_repeated():
     """Somebody will write one, and logs are read by many."""
     message = refused(None, {"AUTOSCALER_PROMETHEUS__URL": "ftp://user:secret@host"})
