@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from autoscaler.documents import library
 from autoscaler.documents.load import load
+from autoscaler.documents.scenario import TraceTraffic, Traffic
 from autoscaler.documents.wording import close_match, listed
 from autoscaler.errors import DocumentError, Problem, UsageError
 from autoscaler.experiments.compare import compare
@@ -23,11 +24,12 @@ from autoscaler.experiments.contestants import contestants
 from autoscaler.experiments.scene import make_scene
 from autoscaler.experiments.table import render
 from autoscaler.simulator.fleet import compiled_kernel
+from autoscaler.traces.cache import Cache, user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autoscaler.documents.scenario import Scenario
+    from autoscaler.documents.scenario import Scenario, ScenarioSpec
     from autoscaler.experiments.compare import Watch
     from autoscaler.experiments.scene import Scene
     from autoscaler.simulator.fleet import Advance
@@ -42,7 +44,15 @@ def simulate(
         str, typer.Argument(help="A scenario of the library, or a file.", show_default=True)
     ] = DEFAULT_SCENARIO,
     trace: Annotated[
-        Path | None, typer.Option(help="Requests from this file instead: canonical CSV or Azure 2023; .gz, .xz.")
+        Path | None,
+        typer.Option(help="Requests from this file instead, of any format that docs/reference/traces.md has."),
+    ] = None,
+    rate_scale: Annotated[
+        float | None, typer.Option(min=1e-6, max=1e6, help="Multiply the trace's arrivals per second.")
+    ] = None,
+    window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(min=0, metavar="START END", help="Only this part of the trace, in seconds from its start."),
     ] = None,
     policy: Annotated[
         list[str] | None,
@@ -56,7 +66,9 @@ def simulate(
 ) -> None:
     """Replay traffic through policies, and show what each attains and costs."""
     document, folder = find_scenario(scenario)
-    scene = make_scene(document.metadata.name, document.spec, folder=folder, trace_path=trace, seed=seed)
+    spec = _with_trace(document.spec, trace, rate_scale, window)
+    cache = Cache(user_folder(os.environ))
+    scene = make_scene(document.metadata.name, spec, folder=folder, seed=seed, cache=cache)
     names = list(dict.fromkeys(policy or document.spec.policies))
     players = [player for name in names for player in contestants(name, scene)]
     with _progress(scene, len(players)) as watch:
@@ -67,6 +79,23 @@ def simulate(
     console = Console()
     # what is piped is read by programs and wide screens: no wrapping
     render(comparison, console if console.is_terminal else Console(width=200, no_color=True, highlight=False))
+
+
+def _with_trace(
+    spec: ScenarioSpec, path: Path | None, rate_scale: float | None, window: tuple[float, float] | None
+) -> ScenarioSpec:
+    """Return a scenario with what the command line says of its trace."""
+    changes: dict[str, object] = {"rate_scale": rate_scale, "window_seconds": window}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    # absolute, so that a path of the command line is not looked for beside the scenario
+    trace = spec.traffic.trace if path is None else TraceTraffic(path=str(path.absolute()))
+    if trace is None:
+        if changes:
+            raise UsageError("--rate-scale and --window: need a --trace, or a scenario with one `trace`")
+        return spec
+    if window is not None and window[0] >= window[1]:
+        raise UsageError(f"--window {window[0]:g} {window[1]:g}: must be START END with START before END")
+    return spec.model_copy(update={"traffic": Traffic(trace=trace.model_copy(update=changes))})
 
 
 def chosen_kernel() -> Advance | None:

@@ -32,6 +32,8 @@ _SAMPLES, _SAMPLE_BYTES = 256, 4096
 _NEW, _OLD = ".new-", ".old-"
 _DIGESTS = "digests"
 _HASHED_AT_ONCE = 1 << 22
+_REMEMBERED_BYTES = 1 << 25
+"""Smaller files are read again each time."""
 _ABANDONED_SECONDS = 86400
 _RACY_NS = 2 * 10**9
 
@@ -66,7 +68,9 @@ class Cache(NamedTuple):
         return trace.noted(damage) if damage else trace
 
     def digest(self, path: Path | str) -> str:
-        """Return the fingerprint of a file's content; remembered for as long as size, time and place stay the same.
+        """Return the fingerprint of a file's content.
+
+        That of a large file is remembered for as long as its size, time and place stay the same.
 
         Raises:
             TraceError: it cannot be read.
@@ -75,6 +79,8 @@ class Cache(NamedTuple):
         try:
             found = source.stat()
             facts = [str(source.absolute()), found.st_size, found.st_mtime_ns, found.st_ino]
+            if found.st_size < _REMEMBERED_BYTES:
+                return _digest(source)
             known = self.folder / _DIGESTS / key_of(facts[0])
             remembered = _remembered(known, facts, found.st_mtime_ns)
             if remembered is not None:

@@ -20,12 +20,16 @@ _ALLOWED = "a moment such as 2023-11-16 18:15:46.6805900 or 2024-05-10 00:00:00.
 _WIDTH = 40
 """Longer than any moment, so that one which was cut does not pass."""
 _SEPARATORS = {4: "-", 7: "-", 13: ":", 16: ":"}
+_DATE_END = 10
 _FRACTION = 19
 """Where the fraction's point stands, if there is one."""
 _ENDINGS = ("", "Z", "+00:00")
 _NANO = 10**9
+_LAST_ASCII = 127
+_ZERO = np.uint8(ord("0"))
 
-Codes = np.ndarray[Any, np.dtype[np.uint32]]
+Codes = np.ndarray[Any, np.dtype[np.uint8]]
+Shorts = np.ndarray[Any, np.dtype[np.int32]]
 
 
 def stamps(name: str) -> Column:
@@ -51,61 +55,77 @@ def _in_range(year: int) -> bool:
 def _convert(values: Values) -> Longs | None:
     """Return all moments, or None if one of them is not of the form."""
     codes = values.astype(f"U{_WIDTH}").view(np.uint32).reshape(len(values), _WIDTH)
-    if not _is_form(codes):
+    if codes.max() > _LAST_ASCII:
         return None
-    year, month, day = _number(codes, 0, 4), _number(codes, 5, 2), _number(codes, 8, 2)
-    hour, minute, second = (_number(codes, place, 2) for place in (11, 14, 17))
+    # one row for each place in the text, so that what is asked of a place is asked of neighbours in memory
+    places: Codes = np.ascontiguousarray(codes.astype(np.uint8).T)
+    if not _is_form(places):
+        return None
+    year, month, day = _number(places, 0, 4), _number(places, 5, 2), _number(places, 8, 2)
+    hour, minute, second = (_number(places, place, 2) for place in (11, 14, 17))
     exists = (month >= 1) & (month <= 12) & (day >= 1) & (hour <= 23) & (minute <= 59) & (second <= 59)
     if not exists.all() or not (_in_range(int(year.min())) and _in_range(int(year.max()))):
         return None
-    months = (year - 1970) * 12 + month - 1
-    firsts = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    nexts = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    months = ((year - 1970) * 12 + month - 1).astype(np.int64)
+    firsts, nexts = _first_day(months), _first_day(months + 1)
     if (day > nexts - firsts).any():
         return None
-    fraction = _fraction(codes)
+    fraction = _fraction(places)
     if fraction is None:
         return None
     seconds: Longs = (firsts + day - 1) * 86400 + hour * 3600 + minute * 60 + second
     return seconds * _NANO + fraction
 
 
-def _is_form(codes: Codes) -> bool:
-    digits = [place for place in range(_FRACTION) if place not in _SEPARATORS and place != 10]
-    is_digit = (codes[:, digits] - 48 < 10).all()
-    separated = all((codes[:, place] == ord(sign)).all() for place, sign in _SEPARATORS.items())
-    return bool(is_digit and separated and ((codes[:, 10] == ord(" ")) | (codes[:, 10] == ord("T"))).all())
+def _first_day(months: Longs) -> Longs:
+    """Return the days from 1970 to the first of a month."""
+    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
-def _number(codes: Codes, start: int, width: int) -> Longs:
-    value = np.zeros(len(codes), np.int64)
+def _is_form(places: Codes) -> bool:
+    digits = [place for place in range(_FRACTION) if place not in _SEPARATORS and place != _DATE_END]
+    is_digit = all(_digits(places[place]).all() for place in digits)
+    separated = all((places[place] == ord(sign)).all() for place, sign in _SEPARATORS.items())
+    between = places[_DATE_END]
+    return bool(is_digit and separated and ((between == ord(" ")) | (between == ord("T"))).all())
+
+
+def _digits(codes: Codes) -> Flags:
+    """Return which are digits: below `0`, unsigned numbers wrap round to large ones."""
+    return np.asarray(codes - _ZERO < 10)
+
+
+def _number(places: Codes, start: int, width: int) -> Shorts:
+    value = np.zeros(places.shape[1], np.int32)
     for place in range(start, start + width):
-        value = value * 10 + (codes[:, place].astype(np.int64) - 48)
+        value = value * 10 + (places[place] - _ZERO)
     return value
 
 
-def _fraction(codes: Codes) -> Longs | None:
+def _fraction(places: Codes) -> Longs | None:
     """Return the nanoseconds, or None if what follows the seconds is neither a fraction nor UTC."""
-    has_point = codes[:, _FRACTION] == ord(".")
-    nanoseconds, reading = np.zeros(len(codes), np.int64), has_point.copy()
-    length = np.zeros(len(codes), np.int64)
+    has_point = places[_FRACTION] == ord(".")
+    nanoseconds, reading = np.zeros(len(has_point), np.int32), has_point.copy()
+    length = np.zeros(len(has_point), np.int8)
     for place in range(_FRACTION + 1, _FRACTION + 10):
-        reading &= codes[:, place] - 48 < 10
-        digit = np.where(reading, codes[:, place].astype(np.int64) - 48, 0)
-        nanoseconds = nanoseconds * 10 + digit
+        reading &= _digits(places[place])
+        nanoseconds = nanoseconds * 10 + np.where(reading, places[place] - _ZERO, 0)
         length += reading
     if (has_point & (length == 0)).any():
         return None
     end = _FRACTION + has_point + length
-    return nanoseconds if _ends_well(codes, end) else None
+    return nanoseconds.astype(np.int64) if _ends_well(places, end) else None
 
 
-def _ends_well(codes: Codes, end: Longs) -> bool:
+def _ends_well(places: Codes, end: Values) -> bool:
     """Return whether nothing but UTC's sign stands from `end` on."""
-    places = end[:, None] + np.arange(7)
-    rest = np.take_along_axis(codes, places, axis=1)
-    well: Flags = np.zeros(len(codes), bool)
-    for ending in _ENDINGS:
-        wanted = np.array([*map(ord, ending), *[0] * (7 - len(ending))], np.uint32)
-        well |= (rest == wanted).all(axis=1)
-    return bool(well.all())
+    well = True
+    for place in np.unique(end).tolist():
+        rest = places[place:, end == place]
+        matches = [
+            (rest[: len(ending)] == np.array([*map(ord, ending)], np.uint8)[:, None]).all(axis=0)
+            & (rest[len(ending) :] == 0).all(axis=0)
+            for ending in _ENDINGS
+        ]
+        well &= bool(np.logical_or.reduce(matches).all())
+    return well

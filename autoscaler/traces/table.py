@@ -65,9 +65,10 @@ class _Source(NamedTuple):
 
 def header_of(text: str) -> tuple[str, ...]:
     """Return the names in the first line; none if it cannot be read as a header."""
-    first = text.lstrip("\r\n").split("\n", 1)[0]
+    rows = text.lstrip("\r\n")
+    end = rows.find("\n")
     try:
-        return tuple(name.strip() for name in next(csv.reader([first]), []))
+        return tuple(name.strip() for name in next(csv.reader([rows if end < 0 else rows[:end]]), []))
     except csv.Error:
         return ()
 

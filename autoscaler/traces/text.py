@@ -108,6 +108,6 @@ def decode(path: object, data: bytes) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise TraceError(f"{path}: line {line}: must be text (found a zero byte)")
-    if not text.strip():
+    if not text or text.isspace():
         raise TraceError(f"{path}: is empty: must hold a header line and at least one request")
     return text
