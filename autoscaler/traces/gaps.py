@@ -73,13 +73,14 @@ class Windows(NamedTuple):
 
 
 def spread(windows: Windows, family: GapFamily, stream: np.random.Generator) -> Iterator[Floats]:
-    """Yield the arrivals, window after window, several windows at a time, in order within each of them.
+    """Yield the arrivals, several windows at a time, in no order within a window.
 
-    A window's gaps, one more than its arrivals, are stretched to fill it, so that its count is exact. For Poisson that
-    is the same as throwing the arrivals into the window at random.
+    A window's gaps are stretched to fill it, so that its count is exact, and laid round it as round a circle from a
+    random moment on: begun at the window's own start, the clumps of all clients would come together there. For Poisson
+    that is the same as throwing the arrivals into the window at random.
     """
     begin = 0
-    ends = np.cumsum(windows.counts + 1)
+    ends = np.cumsum(windows.counts)
     while begin < len(ends):
         before = ends[begin - 1] if begin else 0
         end = max(begin + 1, int(np.searchsorted(ends, before + _MOST_AT_ONCE, "right")))
@@ -88,19 +89,18 @@ def spread(windows: Windows, family: GapFamily, stream: np.random.Generator) -> 
 
 
 def _spread(windows: Windows, family: GapFamily, stream: np.random.Generator) -> Floats:
-    sizes = windows.counts + 1
-    gaps = draw(family, np.repeat(windows.shapes, sizes), int(sizes.sum()), stream)
-    lasts = np.cumsum(sizes) - 1
-    reached = np.cumsum(gaps)
+    some = windows.part(windows.counts > 0)
+    if not len(some.counts):
+        return np.empty(0)
+    owners = np.repeat(np.arange(len(some.counts)), some.counts)
+    reached = np.cumsum(draw(family, some.shapes[owners], len(owners), stream))
+    lasts = np.cumsum(some.counts) - 1
     before = np.concatenate(([0.0], reached[lasts[:-1]]))
     filled = reached[lasts] - before
-    kept = np.ones(len(gaps), bool)
-    kept[lasts] = False
-    owners = np.repeat(np.arange(len(sizes)), windows.counts)
-    # all gaps of a window underflow to 0 where the CV is extreme: then its arrivals stand at its beginning
-    scale = np.divide(windows.widths, filled, out=np.zeros_like(filled), where=filled > 0)
-    inside = np.minimum((reached[kept] - before[owners]) * scale[owners], windows.widths[owners])
-    return np.asarray(windows.starts[owners] + inside)
+    # all gaps of a window underflow to 0 where the CV is extreme: then its arrivals come at one moment
+    scale = np.divide(1.0, filled, out=np.zeros_like(filled), where=filled > 0)
+    turned = (reached - before[owners]) * scale[owners] + stream.random(len(scale))[owners]
+    return np.asarray(some.starts[owners] + turned % 1 * some.widths[owners])
 
 
 def whole_counts(expected: Floats, stream: np.random.Generator) -> Longs:
