@@ -72,10 +72,10 @@ class Span(NamedTuple):
 
 def gather(trace: Trace, model: Model, objective: Objective, span: Span, grid: Grid) -> Classes:
     """Return the classes of a trace; memory is bounded however long it is."""
-    crowd = _crowd(trace, model, objective, span, grid)
+    crowd = place_maxima(trace, model, objective, span, grid)
     share = _best_share(trace, model, objective, span, grid, crowd)
     parts = [
-        _classes(life, work(chunk, model, _places(crowd, grid, life), share), grid)
+        _classes(life, work(chunk, model, places(crowd, grid, life), share), grid)
         for chunk, life in _chunks(trace, model, objective, span)
     ]
     return Classes(
@@ -109,7 +109,7 @@ def _slice(trace: Trace, part: slice) -> Trace:
     )
 
 
-def _crowd(trace: Trace, model: Model, objective: Objective, span: Span, grid: Grid) -> list[Floats]:
+def place_maxima(trace: Trace, model: Model, objective: Objective, span: Span, grid: Grid) -> list[Floats]:
     """Return how many requests can be in the system in each window, as maxima over 1, 2, 4, ... windows."""
     change = np.zeros(grid.windows + 1)
     for _, life in _chunks(trace, model, objective, span):
@@ -123,17 +123,17 @@ def _crowd(trace: Trace, model: Model, objective: Objective, span: Span, grid: G
     return levels
 
 
-def _places(crowd: list[Floats], grid: Grid, life: Life) -> Floats:
+def places(crowd: list[Floats], grid: Grid, life: Life) -> Floats:
     """Return the most requests that can share an iteration with each one: the maximum over the windows of its life."""
     first, last = grid.window(life.release), grid.window(life.decode_deadline)
     last = np.maximum(first, last)
-    places = np.ones(len(first))
+    most = np.ones(len(first))
     levels = np.frexp((last - first + 1).astype(np.float64))[1] - 1
     for level, maxima in enumerate(crowd):
         chosen = np.flatnonzero(levels == level)
         ends = last[chosen] - 2**level + 1
-        places[chosen] = np.maximum(maxima[first[chosen]], maxima[ends])
-    return np.maximum(1.0, places)
+        most[chosen] = np.maximum(maxima[first[chosen]], maxima[ends])
+    return np.maximum(1.0, most)
 
 
 def _best_share(trace: Trace, model: Model, objective: Objective, span: Span, grid: Grid, crowd: list[Floats]) -> int:
@@ -141,10 +141,10 @@ def _best_share(trace: Trace, model: Model, objective: Objective, span: Span, gr
     stride = 1 + len(trace.arrival_seconds) // _SAMPLE
     sample = _slice(trace, slice(None, None, stride))
     life = lives(sample, model, objective, span.earliest, span.horizon)
-    places = _places(crowd, grid, life)
+    crowded = places(crowd, grid, life)
     totals = []
     for share in range(SHARES):
-        part = work(sample, model, places, share)
+        part = work(sample, model, crowded, share)
         totals.append(float((part.prefill + part.decode)[life.possible].sum()))
     return int(np.argmax(totals))
 

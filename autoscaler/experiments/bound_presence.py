@@ -2,15 +2,14 @@
 
 Let Z(t) = 1 while any replica serves. The bill is at least the integral of Z, and the cold start D for each time Z
 rises. A request that meets the objective is in service at some moment between its arrival and `wait` later, `wait`
-being the time to the first token that the objective allows. So Z' = 1, where Z'(t) says that Z is 1 somewhere in [t,
-t + wait], holds at its arrival. A stretch of Z' is `wait` longer than the stretch of Z in it; where it spans several
-of them, the gaps are shorter than `wait`, and with D >= wait starting again cost no less than staying. So the bill is
-at least the sum over stretches of Z' of `length + D - wait`; a stretch that begins with the fleet of the beginning
-has no start.
+being the time to the first token that the objective allows. Count it to the first stretch of Z that it is in service
+in. A stretch that has the requests from i to j begins no later than `wait` after i arrives, and ends no sooner than j
+has had its own time s_j of service after its arrival: it costs at least `D - wait + (arrival_j - arrival_i) + s_j`. The
+stretch that begins with the fleet of the beginning has no start: it costs at least `arrival_j + s_j`.
 
-Serving each of the remaining arrivals at the cost of a miss μ makes that a shortest path over the arrivals, on or off
-at each; less `μ · allowed misses` it is a lower bound for every μ >= 0, and the best of some is taken. With more
-arrivals than are quick to walk, neighbours are taken together: serving one of them serves all.
+Serving each of the arrivals or paying a price for its miss makes that a shortest path over the arrivals, on or off at
+each; less `price · allowed misses` it is a lower bound for every price that is not negative, and the best of some is
+taken. With more arrivals than are quick to walk, neighbours are taken together: serving one of them serves all.
 """
 
 from __future__ import annotations
@@ -43,12 +42,9 @@ class _Path(NamedTuple):
 def presence_seconds(
     calls: Calls, wait_seconds: float, cold_start_seconds: float, allowed_misses: int, *, manned: bool
 ) -> float:
-    """Return replica-seconds that serving all but `allowed_misses` calls takes; `manned` if the fleet begins with any.
-
-    0 where cold starts are shorter than the wait.
-    """
+    """Return replica-seconds that serving all but `allowed_misses` takes; `manned` if the fleet begins with any."""
     count = len(calls.arrival)
-    if cold_start_seconds < wait_seconds or count <= allowed_misses:
+    if count <= allowed_misses:
         return 0.0
     size = -(-count // _MOST_GROUPS)
     starts = np.arange(0, count, size)

@@ -124,7 +124,7 @@ def _dual_value(multipliers: Floats, cost: Floats, matrix: Any, limits: Floats, 
 def _program(classes: Classes, grid: Grid, fleet: Fleet, allowed_misses: int) -> tuple[Floats, Any, Floats, Floats]:
     """Return cost, matrix, limits and boxes; columns: N, s, u, r, x."""
     windows, unit = grid.windows, grid.window_seconds
-    parts = [part._replace(deadline=_put_off(part.release, part.deadline, windows)) for part in classes[1:3]]
+    parts = [part._replace(deadline=put_off(part.release, part.deadline, windows)) for part in classes[1:3]]
     cells = _cells(parts, windows)
     count, drops = len(cells.window), len(classes.dearest)
     work_at, left_at, drop_at = 2 * windows, 2 * windows + count, 2 * windows + 2 * count
@@ -174,7 +174,7 @@ def _close(boxes: Floats, grid: Grid, fleet: Fleet) -> None:
     boxes[:closed, 0] = np.minimum(boxes[:closed, 0], boxes[:closed, 1])
 
 
-def _put_off(release: Integers, deadline: Integers, windows: int) -> Integers:
+def put_off(release: Integers, deadline: Integers, windows: int) -> Integers:
     """Return deadlines rounded up to a grid as coarse as they are far ahead."""
     lag = np.maximum(1, (deadline - release) // _FINE_LAGS)
     step = 2 ** (np.frexp(lag.astype(np.float64))[1] - 1).astype(np.int64)

@@ -29,7 +29,7 @@ def specs(draw):
         "objective": {"ttftSeconds": draw(st.sampled_from([1, 5])), "tpotSeconds": draw(st.sampled_from([0.1, 0.4]))},
         "coldStart": {"seconds": draw(st.sampled_from([5, 40])), "jitter": draw(st.sampled_from([0.0, 0.4]))},
         "initialReplicas": draw(st.integers(1, 3)),
-        "minReplicas": draw(st.integers(0, 1)),
+        "minReplicas": draw(st.integers(0, 2)),
         "traffic": {"generator": generator},
         "seed": draw(st.integers(0, 1000)),
     }, draw(st.sampled_from(["llm-interactive", "fixed:0", "fixed:1", "fixed:2", "fixed:4"]))
@@ -51,12 +51,25 @@ def test_no_decider_beats_the_bound(make, drawn, windows):
         gpus_per_replica=scene.gpus_per_replica,
         attainment=result.slo_attainment,
         initial_replicas=scene.course.initial_replicas,
-        minimum_replicas=0 if name == "fixed:0" else scene.min_replicas,
+        minimum_replicas=min(scene.min_replicas, int(name[6:])) if name.startswith("fixed") else scene.min_replicas,
         windows=windows,
     )
     assert result.cold_starts <= 50
     assert bound.status == "optimal"
     assert bound.gpu_hours <= result.gpu_hours * (1 + 1e-9) + 1e-9
+
+
+def test_a_fleet_that_begins_below_the_minimum_pays_for_what_it_had(make):
+    """Until its first tick it bills the count of the beginning, and the bound does not ask for more."""
+    scene = make(
+        initialReplicas=1, minReplicas=3, traffic={"generator": {"requestsPerSecond": 1, "durationSeconds": 60}}
+    )
+    result = compare(scene, contestants("fixed:3", scene), compiled=None, timer=lambda: 0.0).scores[0]
+    bound = bound_gpu_hours(
+        scene.trace, scene.model, scene.objective, cold_start_seconds=1.0,
+        horizon_seconds=scene.course.horizon_seconds, initial_replicas=1, minimum_replicas=3,
+    )  # fmt: skip
+    assert bound.gpu_hours <= result.gpu_hours
 
 
 def test_the_shortest_start_is_the_shortest_drawn(make):
