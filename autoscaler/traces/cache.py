@@ -29,6 +29,7 @@ _COLUMNS = {"arrival_seconds": "<f8", "prompt_tokens": "<i4", "output_tokens": "
 _ABOUT = "trace.json"
 _SAMPLES, _SAMPLE_BYTES = 256, 4096
 """A column's fingerprint is that of so many pieces, spread evenly: all of it would have to be read to know all."""
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 _NEW, _OLD = ".new-", ".old-"
 _DIGESTS = "digests"
 _HASHED_AT_ONCE = 1 << 22
@@ -57,7 +58,7 @@ class Cache(NamedTuple):
         if place.is_dir():
             try:
                 return _read(place)
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except _DAMAGE as error:
                 damage = f"the copy in {place} was damaged ({error}) and has been made anew"
         trace = build()
         if len(trace.arrival_seconds) >= max(1, self.fewest_requests):
@@ -97,15 +98,16 @@ class Cache(NamedTuple):
         beside = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
         try:
             _fill(beside, trace)
-            if place.exists():
+            if place.is_dir() and not _is_sound(place):
                 place.rename(tempfile.mkdtemp(prefix=_OLD, dir=self.folder) + "/entry")
             beside.rename(place)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
             # another process may have written the same entry meanwhile
-            if not (place / _ABOUT).exists():
+            if not _is_sound(place):
                 raise
-        self._tidy(place)
+        with contextlib.suppress(OSError):  # another process tidies too
+            self._tidy(place)
 
     def _tidy(self, kept: Path) -> None:
         """Delete what was replaced or abandoned, then what was used least recently until the rest is small enough."""
@@ -163,10 +165,12 @@ def _read(place: Path) -> Trace:
     """Return an entry.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: it is not as it was written.
+        OSError, ValueError, KeyError, TypeError, RecursionError: it is not as it was written.
     """
     about = json.loads((place / _ABOUT).read_text())
-    requests = int(about["requests"])
+    if not (isinstance(about, dict) and type(about["requests"]) is int and isinstance(about["columns"], dict)):
+        raise ValueError(f"{_ABOUT} describes no trace")
+    requests = about["requests"]
     columns = {}
     for name, fingerprint in about["columns"].items():
         dtype = np.dtype(_COLUMNS[name])
@@ -181,6 +185,14 @@ def _read(place: Path) -> Trace:
     with contextlib.suppress(OSError):  # of another user: it is only not known to be in use
         os.utime(place / _ABOUT)
     return trace
+
+
+def _is_sound(place: Path) -> bool:
+    try:
+        _read(place)
+    except _DAMAGE:
+        return False
+    return True
 
 
 def _fingerprint(values: np.ndarray[Any, np.dtype[Any]]) -> str:
