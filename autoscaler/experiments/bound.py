@@ -56,9 +56,6 @@ if TYPE_CHECKING:
     from autoscaler.traces.trace import Trace
 
 
-_COLUMNS = ("arrival_seconds", "prompt_tokens", "output_tokens")
-
-
 class Bound(NamedTuple):
     """What any scaler needs at the least."""
 
@@ -115,7 +112,7 @@ def bound_gpu_hours(
 
 def shortest_start_seconds(scene: Scene, starts: int = 1000) -> float:
     """Return the shortest cold start of the first so many replicas that a scene starts after the beginning."""
-    nobody = scene._replace(trace=scene.trace._replace(**{name: getattr(scene.trace, name)[:0] for name in _COLUMNS}))
+    nobody = scene._replace(trace=scene.trace.take(slice(0)))
     fleet = nobody.fleet(None)
     fleet.scale_to(scene.course.initial_replicas + starts, 0.0)
     return min(replica.ready_at for replica in fleet.replicas()[scene.course.initial_replicas :])

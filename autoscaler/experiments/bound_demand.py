@@ -6,7 +6,9 @@ Time. An iteration takes `a + b·P + c·B + d·K + e·S`. With a hinge h, `b·ma
 l in [0, 1]; with `l = min(1, a / b·h)` that is a linear form again, its base `a - l·b·h` not negative. A prompt of p
 tokens, computed once, adds `b·p + e·p²`; an output token with context x adds `c + d·x`. After a preemption a token may
 come out of a recomputation instead, which adds at least `b·x`: so a token is counted with `c' + d'·x`, `d' = min(d, b)`
-and `c' = min(c, (b - d')·p)`, which is never more than either, as x >= p.
+and `c' = min(c, (b - d')·p)`, which is never more than either, as x >= p. Of h prompt tokens that are in the prefix
+cache nothing is computed: `b·(p - h) + e·(p² - h²)` for the prompt, at least `b·(x - h)` for a recomputation, and so
+`d' = min(d, b·(p - h) / p)`, `c' = min(c, b·(p - h) - d'·p)`.
 
 Base. An iteration's base `a` is shared out among the requests that meet the objective and are in it, such that no
 iteration gives away more than `a`. Three ways to share are lawful, for in any iteration
@@ -85,10 +87,10 @@ def slowest_step(model: Model) -> Step:
 
 def lives(trace: Trace, model: Model, objective: Objective, earliest_seconds: float, horizon_seconds: float) -> Life:
     """Return when each request is in the system; no replica is ready before `earliest_seconds`."""
-    prompt, output = _tokens(trace)
+    prompt, output, fresh = _tokens(trace)
     step = slowest_step(model)
-    prefill = step.base * np.ceil(prompt / model.budget_tokens) + step.token * prompt + step.square * prompt**2
-    decode = step.base * (output - 1) + _growth(step, prompt, output)
+    prefill = step.base * np.ceil(fresh / model.budget_tokens) + _prefill(step, prompt, fresh)
+    decode = step.base * (output - 1) + _decode(step, prompt, output, fresh)
     limit = np.maximum(DECODE_FLOOR_SECONDS, objective.tpot_seconds * (output - 1))
     allowed = limit - model.back_seconds - model.token_seconds * output + SLACK_SECONDS
     release = np.maximum(trace.arrival_seconds, earliest_seconds)
@@ -101,11 +103,11 @@ def lives(trace: Trace, model: Model, objective: Objective, earliest_seconds: fl
 
 def work(trace: Trace, model: Model, places: Floats, share: int) -> Work:
     """Return each request's replica-seconds, where at most `places` requests share an iteration with it."""
-    prompt, output = _tokens(trace)
+    prompt, output, fresh = _tokens(trace)
     step = slowest_step(model)
     if share == 0:
         per_place = step.base / np.minimum(places, model.max_sequences)
-        bases = per_place * np.ceil(prompt / model.budget_tokens), per_place * (output - 1)
+        bases = per_place * np.ceil(fresh / model.budget_tokens), per_place * (output - 1)
     elif share == 1:
         per_token = step.base / model.kv_tokens
         held = (prompt + output) if model.conservative else prompt
@@ -113,19 +115,25 @@ def work(trace: Trace, model: Model, places: Floats, share: int) -> Work:
         bases = per_token * held, per_token * grown
     else:
         per_token = step.base / model.budget_tokens
-        bases = per_token * prompt, per_token * (output - 1)
-    prefill = step.token * prompt + step.square * prompt**2 + bases[0]
-    return Work(prefill, _growth(step, prompt, output) + bases[1])
+        bases = per_token * fresh, per_token * (output - 1)
+    return Work(_prefill(step, prompt, fresh) + bases[0], _decode(step, prompt, output, fresh) + bases[1])
 
 
-def _growth(step: Step, prompt: Floats, output: Floats) -> Floats:
+def _prefill(step: Step, prompt: Floats, fresh: Floats) -> Floats:
+    """Return what prompts add to iterations of which so many tokens at the end are computed."""
+    return np.asarray(step.token * fresh + step.square * (prompt**2 - (prompt - fresh) ** 2))
+
+
+def _decode(step: Step, prompt: Floats, output: Floats, fresh: Floats) -> Floats:
     """Return what the output tokens after the first add to iterations: the sum of c' + d'·x, x from prompt on."""
-    context = min(step.context, step.token)
-    sequence = np.minimum(step.sequence, (step.token - context) * prompt)
+    context = np.minimum(step.context, step.token * fresh / prompt)
+    sequence = np.minimum(step.sequence, np.maximum(0.0, step.token * fresh - context * prompt))
     tokens = output - 1
     return np.asarray(tokens * (sequence + context * (prompt + 0.5 * (tokens - 1))))
 
 
-def _tokens(trace: Trace) -> tuple[Floats, Floats]:
-    """Return prompt and output tokens as the simulator takes them: at least one."""
-    return np.maximum(trace.prompt_tokens, 1).astype(np.float64), np.maximum(trace.output_tokens, 1).astype(np.float64)
+def _tokens(trace: Trace) -> tuple[Floats, Floats, Floats]:
+    """Return prompt, output and computed prompt tokens as the simulator takes them: at least one of each."""
+    prompt, output = (np.maximum(tokens, 1).astype(np.float64) for tokens in (trace.prompt_tokens, trace.output_tokens))
+    fresh = prompt if trace.prefix_tokens is None else np.clip(prompt - trace.prefix_tokens, 1.0, prompt)
+    return prompt, output, fresh

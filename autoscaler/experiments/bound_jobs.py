@@ -97,16 +97,8 @@ def calls(trace: Trace, model: Model, objective: Objective, span: Span) -> Calls
 
 def _chunks(trace: Trace, model: Model, objective: Objective, span: Span) -> Iterator[tuple[Trace, Life]]:
     for start in range(0, len(trace.arrival_seconds), _CHUNK):
-        chunk = _slice(trace, slice(start, start + _CHUNK))
+        chunk = trace.take(slice(start, start + _CHUNK))
         yield chunk, lives(chunk, model, objective, span.earliest, span.horizon)
-
-
-def _slice(trace: Trace, part: slice) -> Trace:
-    return trace._replace(
-        arrival_seconds=trace.arrival_seconds[part],
-        prompt_tokens=trace.prompt_tokens[part],
-        output_tokens=trace.output_tokens[part],
-    )
 
 
 def place_maxima(trace: Trace, model: Model, objective: Objective, span: Span, grid: Grid) -> list[Floats]:
@@ -139,7 +131,7 @@ def places(crowd: list[Floats], grid: Grid, life: Life) -> Floats:
 def _best_share(trace: Trace, model: Model, objective: Objective, span: Span, grid: Grid, crowd: list[Floats]) -> int:
     """Return the way to share an iteration's base that gives away most; any way is valid, so a sample may choose."""
     stride = 1 + len(trace.arrival_seconds) // _SAMPLE
-    sample = _slice(trace, slice(None, None, stride))
+    sample = trace.take(slice(None, None, stride))
     life = lives(sample, model, objective, span.earliest, span.horizon)
     crowded = places(crowd, grid, life)
     totals = []
