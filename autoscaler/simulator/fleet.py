@@ -12,6 +12,7 @@ import numpy as np
 from autoscaler.errors import TraceError
 from autoscaler.simulator import kernel
 from autoscaler.simulator.layout import (
+    WHOLE,
     Book,
     Bytes,
     Fleet,
@@ -111,12 +112,13 @@ class Results(NamedTuple):
     """What became of each request, in order of arrival; times in seconds on the fleet's clock."""
 
     arrival: Floats
+    """Of the first try."""
     first_token: Floats
     """NaN if there was none."""
     finish: Floats
     """Last token, rejection or the client's leaving; NaN while pending."""
     outcome: Bytes
-    """`kernel.PENDING`, `COMPLETED`, `REJECTED` or `TIMED_OUT`."""
+    """`kernel.PENDING`, `COMPLETED`, `REJECTED`, `TIMED_OUT` or `FAILED`: that of the last try."""
     prompt_tokens: ShortIntegers
     output_tokens: ShortIntegers
 
@@ -187,7 +189,8 @@ class SimulatedFleet:
         self._numbers = np.full(8, -1, np.int64)
         self._created_at = np.zeros(8)
         self._book = new_book(seed)
-        self._requests = new_requests(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32))
+        nothing = np.empty(0, np.int32)
+        self._requests = new_requests(np.empty(0), nothing, nothing, retries=model.retries)
         self._created = 0
         self._past: list[Lifetime] = []
         self._past_busy_seconds = 0.0
@@ -200,10 +203,18 @@ class SimulatedFleet:
         """The fleet's clock, in seconds since its start."""
         return float(self._book.times[kernel.NOW])
 
-    def add_requests(self, arrival_seconds: ArrayLike, prompt_tokens: ArrayLike, output_tokens: ArrayLike) -> None:
+    def add_requests(
+        self,
+        arrival_seconds: ArrayLike,
+        prompt_tokens: ArrayLike,
+        output_tokens: ArrayLike,
+        hit_tokens: ArrayLike | None = None,
+    ) -> None:
         """Append requests to come, sorted by arrival, none before the present or before those already added.
 
-        An empty prompt or output counts as one token.
+        An empty prompt or output counts as one token. `hit_tokens` of each prompt are in the prefix cache: they are
+        not computed, but take their place in the KV cache; at least the last token of a prompt is computed. Arrays of
+        the right types are used as they are: do not change them afterwards.
 
         Raises:
             TraceError: an arrival is out of order, or the lengths differ.
@@ -212,6 +223,8 @@ class SimulatedFleet:
             np.asarray(arrival_seconds, np.float64),
             np.asarray(prompt_tokens, np.int32),
             np.asarray(output_tokens, np.int32),
+            None if hit_tokens is None else np.asarray(hit_tokens, np.int32),
+            retries=self.model.retries,
         )
         count, loaded = len(added.arrival), self.loaded
         if len(added.prompt) != count or len(added.output) != count:
@@ -227,15 +240,20 @@ class SimulatedFleet:
         self._book.counts[kernel.LOADED] = loaded + count
 
     def _store(self, added: Requests, loaded: int, count: int) -> None:
+        if loaded and len(added.hits) and not len(self._requests.hits):
+            self._requests = self._requests._replace(hits=np.zeros(len(self._requests.arrival), np.int32))
+        elif len(self._requests.hits) and not len(added.hits):
+            added = added._replace(hits=np.zeros(count, np.int32))
         if loaded == 0:
             self._requests = added
         else:
             if loaded + count > len(self._requests.arrival):
                 room = max(loaded + count, 2 * loaded)
-                self._requests = Requests._make(_grown(old, room) for old in self._requests)
+                self._requests = Requests._make(_grown(old, room if len(old) else 0) for old in self._requests)
             columns: zip[tuple[Any, Any]] = zip(self._requests, added, strict=True)
             for old, new in columns:
-                old[loaded : loaded + count] = new
+                if len(old):
+                    old[loaded : loaded + count] = new
         self._views = None
 
     @property
@@ -250,9 +268,12 @@ class SimulatedFleet:
         if self._compiled is not None:
             self._compiled(self.model, self._fleet, self._requests, self._book, float(until_seconds))
             return
+        kernel.advance(*self._plain(), float(until_seconds))
+
+    def _plain(self) -> tuple[Model, Fleet, Requests, Book]:
         if self._views is None:
             self._views = (plain(self.model), plain(self._fleet), plain(self._requests), plain(self._book))
-        kernel.advance(*self._views, float(until_seconds))
+        return self._views
 
     def next_event(self) -> float:
         """Return the earliest moment after now at which anything can happen, or infinity if nothing is to come.
@@ -262,7 +283,8 @@ class SimulatedFleet:
         """
         following, ready = int(self._book.counts[kernel.NEXT]), float(self._book.times[kernel.NEXT_READY])
         arrival = float(self._requests.arrival[following]) if following < self.loaded else math.inf
-        at = min(float(self._fleet.next_event.min()), ready, arrival)
+        again = float(self._requests.due[self._requests.again[0]]) if self._book.counts[kernel.RETRYING] else math.inf
+        at = min(float(self._fleet.next_event.min()), ready, arrival, again)
         return max(at, math.nextafter(self.now, math.inf))
 
     def scale_to(self, replicas: int, now: float) -> None:
@@ -281,6 +303,23 @@ class SimulatedFleet:
                 self._remove(slot, now)
         self._refresh_book()
 
+    def fail(self, replicas: int, now: float) -> None:
+        """Let so many replicas die at once with the requests they have: the oldest that serve, then those that start.
+
+        Each request fails, or its client tries again. Nothing takes the replicas' place by itself.
+        """
+        self.advance(now)
+        live = np.flatnonzero(np.isin(self._fleet.state, (kernel.STARTING, kernel.READY)))
+        order = sorted(
+            live.tolist(), key=lambda slot: (self._fleet.state[slot] == kernel.STARTING, self._numbers[slot])
+        )
+        for slot in order[:replicas]:
+            if self._fleet.state[slot] == kernel.STARTING:
+                self._remove(slot, now)
+            else:
+                kernel.fail(*self._plain(), slot, now)
+        self._refresh_book()
+
     def _expendable(self, slot: int) -> tuple[bool, int, int]:
         starting = self._fleet.state[slot] == kernel.STARTING
         return not starting, 0 if starting else int(self._fleet.outstanding[slot]), -int(self._numbers[slot])
@@ -291,7 +330,10 @@ class SimulatedFleet:
         self._created += 1
         self._created_at[slot] = now
         self._fleet.state[slot] = kernel.STARTING
-        self._fleet.ready_at[slot] = now + next(self._startup_seconds)
+        startup_seconds = next(self._startup_seconds)
+        self._fleet.ready_at[slot] = now + startup_seconds
+        cold_seconds = self.model.cold_seconds if startup_seconds > 0 else 0.0
+        self._fleet.warm_at[slot] = self._fleet.ready_at[slot] + cold_seconds
 
     def _free_slot(self) -> int:
         used = int(self._book.counts[kernel.SLOTS])
@@ -318,7 +360,7 @@ class SimulatedFleet:
         slots = len(fleet.state)
         blank = new_fleet(1, self.model.max_sequences, len(self.model.bounds))
         for name, values, fresh in zip(fleet._fields, fleet, blank, strict=True):
-            if name != "routable":
+            if name not in WHOLE:
                 width = len(values) // slots
                 values[slot * width : (slot + 1) * width] = fresh
 
@@ -340,6 +382,7 @@ class SimulatedFleet:
         counts[kernel.READY_COUNT] = len(kept)
         starting = fleet.ready_at[fleet.state == kernel.STARTING]
         self._book.times[kernel.NEXT_READY] = starting.min(initial=math.inf)
+        kernel.arrange(*self._plain())
 
     def roster(self) -> list[Entry]:
         """Return who is there, in the order of creation: less than a snapshot, and quicker."""
@@ -445,6 +488,10 @@ class SimulatedFleet:
     def iterations(self) -> int:
         """Return the finished iterations of all replicas ever."""
         return self._past_iterations + int(self._fleet.clock.sum())
+
+    def retries(self) -> int:
+        """Return how often a request was sent again."""
+        return int(self._book.counts[kernel.RETRIED])
 
     def preemptions(self) -> int:
         """Return how often a request was preempted."""

@@ -34,12 +34,15 @@ IDLE, FORMING, RUNNING = 0, 1, 2
 """`Fleet.phase`: no request; an iteration starts at `begin`; iterations run until `end`."""
 FREE, BY_SEQUENCES, BY_MEMORY, STOPPED = 0, 1, 2, 3
 """`Fleet.hindered`: why an arrival need not stop the jump: the batch is full, the cache is, or it stops already."""
-PENDING, COMPLETED, REJECTED, TIMED_OUT = 0, 1, 2, 3
+PENDING, COMPLETED, REJECTED, TIMED_OUT, FAILED = 0, 1, 2, 3, 4
 """`Requests.outcome`."""
-ROUND_ROBIN, LEAST_OUTSTANDING, POWER_OF_TWO = 0, 1, 2
-"""`Model.router`."""
+ROUND_ROBIN, LEAST_OUTSTANDING, POWER_OF_TWO, KV_AWARE = 0, 1, 2, 3
+"""`Model.router`. The last one compares the prompt tokens of all requests that a replica has, waiting or running."""
 LOADED, NEXT, HELD, HELD_HEAD, SLOTS, READY_COUNT, TURN, SEED = 0, 1, 2, 3, 4, 5, 6, 7
+HELD_TAIL, RETRYING, RETRIED, LOOKS = 8, 9, 10, 11
 """`Book.counts`."""
+NO_TREES, NOT_ROUTABLE = -1, -2
+"""`Fleet.position`, where it is none: of a small fleet, and of a replica without a place in the tree of loads."""
 NOW, NEXT_READY = 0, 1
 """`Book.times`."""
 QUEUE_TIME, FIRST_TOKEN_TIME, TOTAL_TIME = 0, 1, 2
@@ -47,6 +50,8 @@ QUEUE_TIME, FIRST_TOKEN_TIME, TOTAL_TIME = 0, 1, 2
 
 _KEY = 4294967296
 """A heap key is `token clock at the last token · 2³² + request`: ordered by finish, ties by arrival."""
+_FAR = 4611686018427387904
+"""A load above all others."""
 
 
 def advance(model: Model, fleet: Fleet, requests: Requests, book: Book, until_seconds: float) -> None:
@@ -55,80 +60,200 @@ def advance(model: Model, fleet: Fleet, requests: Requests, book: Book, until_se
     Where an iteration starts exactly then, it is left to be formed: requests that arrive at this very moment may still
     be added.
     """
+    at = until_seconds
     while True:
-        at = until_seconds
-        index = book.counts[NEXT]
-        due = index < book.counts[LOADED] and requests.arrival[index] <= at
-        if due:
-            at = requests.arrival[index]
-        if book.times[NEXT_READY] <= at:
-            make_ready(model, fleet, requests, book, book.times[NEXT_READY])
-        elif due:
-            book.counts[NEXT] = index + 1
-            arrive(model, fleet, requests, book, index, at)
-        else:
-            break
-    for slot in range(book.counts[SLOTS]):
-        catch_up(model, fleet, requests, slot, until_seconds)
-    release_expired(model, requests, book, until_seconds)
+        index = leave_gateway(requests, book) if book.counts[READY_COUNT] > 0 else -1
+        if index < 0:
+            at = following_moment(requests, book, until_seconds)
+            if model.retries > 0:
+                known_until = earliest(model, fleet, requests, book) + model.retry_seconds
+                if known_until <= at:
+                    settle(model, fleet, requests, book, known_until)
+                    continue
+            if model.stale_seconds > 0.0:
+                sample(model, fleet, requests, book, at)
+            if book.times[NEXT_READY] <= at:
+                make_ready(model, fleet, requests, book, at)
+                continue
+            index = following_request(requests, book, at)
+            if index < 0:
+                break
+            if not received(model, requests, book, index, at):
+                continue
+        dispatch(model, fleet, requests, book, index, at)
+    settle(model, fleet, requests, book, until_seconds)
     book.times[NOW] = until_seconds
 
 
-def make_ready(model: Model, fleet: Fleet, requests: Requests, book: Book, at: float) -> None:
-    """Open the replicas whose start-up ends now, and let in what the gateway holds."""
+def following_moment(requests: Requests, book: Book, until_seconds: float) -> float:
+    """Return when the next request comes or the next replica is ready, or `until_seconds` if that is earlier."""
+    at: float = min(until_seconds, book.times[NEXT_READY])
+    index = book.counts[NEXT]
+    if index < book.counts[LOADED]:
+        at = min(at, requests.arrival[index])
+    if book.counts[RETRYING] > 0:
+        at = min(at, requests.due[requests.again[0]])
+    return at
+
+
+def following_request(requests: Requests, book: Book, at: float) -> int:
+    """Take the request that comes at `at`, one that comes again before the others; -1 if none does."""
+    if book.counts[RETRYING] > 0 and requests.due[requests.again[0]] <= at:
+        return retry_pop(requests, book)
+    index: int = book.counts[NEXT]
+    if index < book.counts[LOADED] and requests.arrival[index] <= at:
+        book.counts[NEXT] = index + 1
+        return index
+    return -1
+
+
+def settle(model: Model, fleet: Fleet, requests: Requests, book: Book, at: float) -> None:
+    """Bring the whole fleet, and the gateway, up to `at`."""
+    if model.stale_seconds > 0.0:
+        sample(model, fleet, requests, book, at)
+    for slot in range(book.counts[SLOTS]):
+        catch_up(model, fleet, requests, book, slot, at)
     release_expired(model, requests, book, at)
-    earliest = math.inf
+
+
+def sample(model: Model, fleet: Fleet, requests: Requests, book: Book, at: float) -> None:
+    """Let the router look at the replicas at the last multiple of its period, if it has not yet."""
+    period = model.stale_seconds
+    looks = int(at / period)
+    # The quotient is rounded: settle on the last multiple that is not after `at`.
+    if looks * period > at:
+        looks -= 1
+    elif (looks + 1) * period <= at:
+        looks += 1
+    if looks <= book.counts[LOOKS]:
+        return
+    book.counts[LOOKS] = looks
+    for slot in range(book.counts[SLOTS]):
+        catch_up(model, fleet, requests, book, slot, looks * period)
+        fleet.seen[slot] = fleet.load[slot]
+    arrange(model, fleet, requests, book)
+
+
+def earliest(model: Model, fleet: Fleet, requests: Requests, book: Book) -> float:
+    """Return a moment before which no client leaves that has not left yet."""
+    at = math.inf
+    slots = book.counts[SLOTS]
+    if slots > 0 and fleet.position[0] != NO_TREES:
+        at = fleet.events[1]
+    else:
+        for slot in range(slots):
+            at = min(at, fleet.next_event[slot])
+    if book.counts[HELD] > 0:
+        at = min(at, requests.due[book.counts[HELD_HEAD]] + model.timeout_seconds)
+    return at
+
+
+def make_ready(model: Model, fleet: Fleet, requests: Requests, book: Book, at: float) -> None:
+    """Open the replicas whose start-up ends now; what the gateway holds comes next."""
+    release_expired(model, requests, book, at)
+    following = math.inf
     for slot in range(book.counts[SLOTS]):
         if fleet.state[slot] == STARTING:
             if fleet.ready_at[slot] <= at:
                 fleet.state[slot] = READY
+                fleet.seen[slot] = 0
                 fleet.routable[book.counts[READY_COUNT]] = slot
                 book.counts[READY_COUNT] += 1
             else:
-                earliest = min(earliest, fleet.ready_at[slot])
-    book.times[NEXT_READY] = earliest
-    index = book.counts[HELD_HEAD]
-    while book.counts[HELD] > 0:
-        if requests.outcome[index] == PENDING:
-            book.counts[HELD] -= 1
-            dispatch(model, fleet, requests, book, index, at)
-        index += 1
+                following = min(following, fleet.ready_at[slot])
+    book.times[NEXT_READY] = following
+    arrange(model, fleet, requests, book)
+
+
+def leave_gateway(requests: Requests, book: Book) -> int:
+    """Take the first request from the gateway; -1 if there is none."""
+    if book.counts[HELD] == 0:
+        return -1
+    index: int = book.counts[HELD_HEAD]
+    book.counts[HELD_HEAD] = requests.following[index]
+    book.counts[HELD] -= 1
+    return index
 
 
 def release_expired(model: Model, requests: Requests, book: Book, at: float) -> None:
     """Drop the requests at the gateway whose client has gone."""
     while book.counts[HELD] > 0:
-        index = book.counts[HELD_HEAD]
-        if requests.outcome[index] == PENDING:
-            leaves_at = requests.arrival[index] + model.timeout_seconds
-            if leaves_at > at:
-                return
-            requests.outcome[index] = TIMED_OUT
-            requests.finish[index] = leaves_at
-            book.counts[HELD] -= 1
-        book.counts[HELD_HEAD] = index + 1
-
-
-def arrive(model: Model, fleet: Fleet, requests: Requests, book: Book, index: int, at: float) -> None:
-    """Take in one request: refuse what cannot fit, hold it while nothing is ready, else send it to a replica."""
-    if requests.prompt[index] + requests.output[index] > model.longest_tokens:
-        reject(requests, index, at)
-    elif book.counts[READY_COUNT] > 0:
-        dispatch(model, fleet, requests, book, index, at)
-    else:
-        release_expired(model, requests, book, at)
-        if book.counts[HELD] >= model.gateway_limit:
-            reject(requests, index, at)
+        leaves_at = requests.due[book.counts[HELD_HEAD]] + model.timeout_seconds
+        if leaves_at > at:
             return
-        if book.counts[HELD] == 0:
-            book.counts[HELD_HEAD] = index
-        book.counts[HELD] += 1
+        lose(model, requests, book, leave_gateway(requests, book), leaves_at, TIMED_OUT)
 
 
-def reject(requests: Requests, index: int, at: float) -> None:
-    """Refuse one request for good."""
-    requests.outcome[index] = REJECTED
+def received(model: Model, requests: Requests, book: Book, index: int, at: float) -> bool:
+    """Return whether a request goes on to a replica: refuse what cannot fit, hold it while nothing is ready."""
+    if requests.prompt[index] + requests.output[index] > model.longest_tokens:
+        requests.outcome[index] = REJECTED
+        requests.finish[index] = at
+        return False
+    if book.counts[READY_COUNT] > 0:
+        return True
+    release_expired(model, requests, book, at)
+    if book.counts[HELD] >= model.gateway_limit:
+        lose(model, requests, book, index, at, REJECTED)
+        return False
+    if book.counts[HELD] == 0:
+        book.counts[HELD_HEAD] = index
+    else:
+        requests.following[book.counts[HELD_TAIL]] = index
+    book.counts[HELD_TAIL] = index
+    book.counts[HELD] += 1
+    return False
+
+
+def lose(model: Model, requests: Requests, book: Book, index: int, at: float, outcome: int) -> None:
+    """Let a request go that was refused, left or failed: its client tries again, or it was the last time."""
+    if model.retries > 0 and requests.tries[index] < model.retries:
+        requests.tries[index] += 1
+        requests.first[index] = math.nan
+        requests.due[index] = at + model.retry_seconds
+        book.counts[RETRIED] += 1
+        retry_push(requests, book, index)
+        return
+    requests.outcome[index] = outcome
     requests.finish[index] = at
+
+
+def retry_push(requests: Requests, book: Book, index: int) -> None:
+    """Put one request into the heap of those that come again, by time, ties by number."""
+    place = book.counts[RETRYING]
+    book.counts[RETRYING] = place + 1
+    while place > 0:
+        parent = (place - 1) // 2
+        if not sooner(requests, index, requests.again[parent]):
+            break
+        requests.again[place] = requests.again[parent]
+        place = parent
+    requests.again[place] = index
+
+
+def retry_pop(requests: Requests, book: Book) -> int:
+    """Take the request that comes again first."""
+    first: int = requests.again[0]
+    size = book.counts[RETRYING] - 1
+    book.counts[RETRYING] = size
+    index = requests.again[size]
+    hole = 0
+    while 2 * hole + 1 < size:
+        child = 2 * hole + 1
+        if child + 1 < size and sooner(requests, requests.again[child + 1], requests.again[child]):
+            child += 1
+        if not sooner(requests, requests.again[child], index):
+            break
+        requests.again[hole] = requests.again[child]
+        hole = child
+    requests.again[hole] = index
+    return first
+
+
+def sooner(requests: Requests, one: int, other: int) -> bool:
+    """Return whether the one came, or comes, before the other."""
+    first, second = requests.due[one], requests.due[other]
+    return bool(first < second or (first == second and one < other))
 
 
 def dispatch(model: Model, fleet: Fleet, requests: Requests, book: Book, index: int, at: float) -> None:
@@ -136,7 +261,7 @@ def dispatch(model: Model, fleet: Fleet, requests: Requests, book: Book, index: 
     slot = route(model, fleet, requests, book, at)
     waiting = fleet.waiting[slot]
     if waiting >= model.queue_limit:
-        reject(requests, index, at)
+        lose(model, requests, book, index, at, REJECTED)
         return
     if waiting == 0:
         fleet.head[slot] = index
@@ -145,58 +270,188 @@ def dispatch(model: Model, fleet: Fleet, requests: Requests, book: Book, index: 
     fleet.tail[slot] = index
     fleet.waiting[slot] = waiting + 1
     fleet.outstanding[slot] += 1
+    bear(fleet, slot, weight(model, requests, index))
     if fleet.phase[slot] == IDLE:
         fleet.phase[slot] = FORMING
         fleet.begin[slot] = at
     elif fleet.phase[slot] == RUNNING and fleet.hindered[slot] == FREE:
-        interrupt(fleet, slot, at)
+        fleet.hindered[slot] = STOPPED
+        shorten(fleet, slot, at)
     schedule(model, fleet, requests, slot)
+    watch(model, fleet, requests, slot)
+
+
+def weight(model: Model, requests: Requests, index: int) -> int:
+    """Return what a request adds to the load that the router compares."""
+    if model.router == KV_AWARE:
+        tokens: int = requests.prompt[index]
+        return tokens
+    return 1
 
 
 def route(model: Model, fleet: Fleet, requests: Requests, book: Book, at: float) -> int:
-    """Return the slot that takes the next request; only the replicas compared are brought up to now."""
+    """Return the slot that takes the next request, brought up to now as all are that were compared."""
     count = book.counts[READY_COUNT]
-    if count == 1:
-        chosen = 0
-        catch_up(model, fleet, requests, fleet.routable[0], at)
-    elif model.router == ROUND_ROBIN:
-        chosen = book.counts[TURN] % count
-        book.counts[TURN] = chosen + 1
-        catch_up(model, fleet, requests, fleet.routable[chosen], at)
-    elif model.router == POWER_OF_TWO:
-        chosen = draw(book, count)
-        other = draw(book, count - 1)
-        if other >= chosen:
-            other += 1
-        catch_up(model, fleet, requests, fleet.routable[chosen], at)
-        catch_up(model, fleet, requests, fleet.routable[other], at)
-        if fleet.outstanding[fleet.routable[other]] < fleet.outstanding[fleet.routable[chosen]]:
-            chosen = other
-    else:
-        chosen = least_outstanding(model, fleet, requests, book, at)
+    chosen = 0
+    if count > 1:
+        if model.router == POWER_OF_TWO:
+            chosen = one_of_two(model, fleet, requests, book, at)
+        else:
+            chosen = book.counts[TURN] % count
+            if model.router != ROUND_ROBIN:
+                chosen = least(model, fleet, requests, book, chosen, at)
+            book.counts[TURN] = chosen + 1
     slot: int = fleet.routable[chosen]
+    catch_up(model, fleet, requests, book, slot, at)
     return slot
 
 
-def least_outstanding(model: Model, fleet: Fleet, requests: Requests, book: Book, at: float) -> int:
-    """Return the position of the replica with the fewest requests; equals take turns, as in nginx's `least_conn`."""
+def one_of_two(model: Model, fleet: Fleet, requests: Requests, book: Book, at: float) -> int:
+    """Return the position of the less loaded of two replicas drawn at random."""
     count = book.counts[READY_COUNT]
-    position: int = book.counts[TURN] % count
+    chosen = draw(book, count)
+    other = draw(book, count - 1)
+    if other >= chosen:
+        other += 1
+    slot, rival = fleet.routable[chosen], fleet.routable[other]
+    if model.stale_seconds > 0.0:
+        return other if fleet.seen[rival] < fleet.seen[slot] else chosen
+    for each in (slot, rival):
+        catch_up(model, fleet, requests, book, each, at)
+    return other if fleet.load[rival] < fleet.load[slot] else chosen
+
+
+def least(model: Model, fleet: Fleet, requests: Requests, book: Book, position: int, at: float) -> int:
+    """Return the position of the least load, the first one from `position` on: equals take turns, as in nginx."""
+    if fleet.position[0] == NO_TREES:
+        return scan(model, fleet, requests, book, position, at)
+    if model.stale_seconds == 0.0:
+        while fleet.events[1] <= at:
+            catch_up(model, fleet, requests, book, first_event(fleet), at)
+    return first_fewest(fleet, position)
+
+
+def scan(model: Model, fleet: Fleet, requests: Requests, book: Book, position: int, at: float) -> int:
+    """Return what `least` does, by a look at each replica."""
+    count = book.counts[READY_COUNT]
+    stale = model.stale_seconds > 0.0
     chosen = position
     fewest = -1
     for _ in range(count):
         slot = fleet.routable[position]
-        if fleet.next_event[slot] <= at:
-            catch_up(model, fleet, requests, slot, at)
-        outstanding = fleet.outstanding[slot]
-        if fewest < 0 or outstanding < fewest:
-            fewest = outstanding
+        if stale:
+            load = fleet.seen[slot]
+        else:
+            if fleet.next_event[slot] <= at:
+                catch_up(model, fleet, requests, book, slot, at)
+            load = fleet.load[slot]
+        if fewest < 0 or load < fewest:
+            fewest = load
             chosen = position
         position += 1
         if position == count:
             position = 0
-    book.counts[TURN] = chosen + 1
     return chosen
+
+
+def arrange(model: Model, fleet: Fleet, requests: Requests, book: Book) -> None:
+    """Build the trees of a large fleet anew: of loads by position in `routable`, and of next events by slot."""
+    size = fleet.state.shape[0]
+    slots = book.counts[SLOTS]
+    compares = model.router in (LEAST_OUTSTANDING, KV_AWARE)
+    treed = slots > model.few_replicas and (compares or model.retries > 0)
+    for slot in range(slots):
+        fleet.position[slot] = NOT_ROUTABLE if treed else NO_TREES
+    if not treed:
+        return
+    stale = model.stale_seconds > 0.0
+    for place in range(size):
+        fleet.loads[size + place] = _FAR
+        fleet.events[size + place] = event(model, fleet, requests, place) if place < slots else math.inf
+    for place in range(book.counts[READY_COUNT]):
+        slot = fleet.routable[place]
+        if stale:
+            fleet.loads[size + place] = fleet.seen[slot]
+        else:
+            fleet.loads[size + place] = fleet.load[slot]
+            fleet.position[slot] = place
+    for place in range(size - 1, 0, -1):
+        fleet.loads[place] = min(fleet.loads[2 * place], fleet.loads[2 * place + 1])
+        fleet.events[place] = min(fleet.events[2 * place], fleet.events[2 * place + 1])
+
+
+def event(model: Model, fleet: Fleet, requests: Requests, slot: int) -> float:
+    """Return when a replica must be looked at: at its next event, but just after it if an iteration starts.
+
+    For that one waits until the arrivals of its moment are in.
+    """
+    at: float = fleet.next_event[slot]
+    if fleet.phase[slot] != FORMING or at < fleet.begin[slot]:
+        return at
+    if fleet.waiting[slot] > 0 and requests.due[fleet.head[slot]] + model.timeout_seconds <= at:
+        return at
+    return at + at * 2.220446049250313e-16 + 1e-300
+
+
+def watch(model: Model, fleet: Fleet, requests: Requests, slot: int) -> None:
+    """Note a replica's next event in the tree of a large fleet."""
+    if fleet.position[slot] == NO_TREES:
+        return
+    place = fleet.state.shape[0] + slot
+    at = event(model, fleet, requests, slot)
+    fleet.events[place] = at
+    while place > 1:
+        at = min(at, fleet.events[place ^ 1])
+        place >>= 1
+        if fleet.events[place] == at:
+            break
+        fleet.events[place] = at
+
+
+def bear(fleet: Fleet, slot: int, load: int) -> None:
+    """Add to a replica's load, and note it in the tree of a large fleet."""
+    fleet.load[slot] += load
+    if fleet.position[slot] < 0:
+        return
+    place = fleet.state.shape[0] + fleet.position[slot]
+    least = fleet.load[slot]
+    fleet.loads[place] = least
+    while place > 1:
+        least = min(least, fleet.loads[place ^ 1])
+        place >>= 1
+        if fleet.loads[place] == least:
+            break
+        fleet.loads[place] = least
+
+
+def first_event(fleet: Fleet) -> int:
+    """Return the slot with the earliest event."""
+    size: int = fleet.state.shape[0]
+    place = 1
+    while place < size:
+        place *= 2
+        if fleet.events[place + 1] < fleet.events[place]:
+            place += 1
+    return place - size
+
+
+def first_fewest(fleet: Fleet, position: int) -> int:
+    """Return the first position with the least load, from `position` on and then from the beginning."""
+    size: int = fleet.state.shape[0]
+    least: int = fleet.loads[1]
+    place: int = size + position
+    if fleet.loads[place] == least:
+        return position
+    # up until the least stands to the right of where we came from, or nowhere there
+    while place > 1 and (place % 2 == 1 or fleet.loads[place + 1] != least):
+        place >>= 1
+    if place > 1:
+        place += 1
+    while place < size:
+        place *= 2
+        if fleet.loads[place] != least:
+            place += 1
+    return place - size
 
 
 def draw(book: Book, count: int) -> int:
@@ -217,39 +472,43 @@ def schedule(model: Model, fleet: Fleet, requests: Requests, slot: int) -> None:
         return
     at = fleet.begin[slot] if phase == FORMING else fleet.end[slot]
     if fleet.waiting[slot] > 0:
-        at = min(at, requests.arrival[fleet.head[slot]] + model.timeout_seconds)
+        at = min(at, requests.due[fleet.head[slot]] + model.timeout_seconds)
     fleet.next_event[slot] = at
 
 
-def catch_up(model: Model, fleet: Fleet, requests: Requests, slot: int, at: float) -> None:
+def catch_up(model: Model, fleet: Fleet, requests: Requests, book: Book, slot: int, at: float) -> None:
     """Bring one replica up to `at`: end and form iterations, and let clients go whose patience ends."""
+    if fleet.next_event[slot] > at:
+        return
     while fleet.next_event[slot] <= at:
         forming = fleet.phase[slot] == FORMING
         moment = fleet.begin[slot] if forming else fleet.end[slot]
-        if fleet.waiting[slot] > 0 and requests.arrival[fleet.head[slot]] + model.timeout_seconds <= moment:
-            abandon(model, fleet, requests, slot)
+        if fleet.waiting[slot] > 0 and requests.due[fleet.head[slot]] + model.timeout_seconds <= moment:
+            abandon(model, fleet, requests, book, slot)
         elif not forming:
             complete(model, fleet, requests, slot)
         elif moment < at:
             form(model, fleet, requests, slot)
         else:
-            return
+            break
         schedule(model, fleet, requests, slot)
+    watch(model, fleet, requests, slot)
 
 
-def abandon(model: Model, fleet: Fleet, requests: Requests, slot: int) -> None:
+def abandon(model: Model, fleet: Fleet, requests: Requests, book: Book, slot: int) -> None:
     """Let the queue's head go: its client waited for as long as it would."""
     index = fleet.head[slot]
-    at = requests.arrival[index] + model.timeout_seconds
-    requests.outcome[index] = TIMED_OUT
-    requests.finish[index] = at
+    at = requests.due[index] + model.timeout_seconds
     fleet.waiting[slot] -= 1
     fleet.head[slot] = requests.following[index]
     fleet.outstanding[slot] -= 1
+    bear(fleet, slot, -weight(model, requests, index))
     if fleet.phase[slot] == RUNNING and fleet.hindered[slot] == BY_MEMORY:
-        interrupt(fleet, slot, at)
+        fleet.hindered[slot] = STOPPED
+        shorten(fleet, slot, at)
     if fleet.outstanding[slot] == 0:
         rest(fleet, slot, at)
+    lose(model, requests, book, index, at, TIMED_OUT)
 
 
 def rest(fleet: Fleet, slot: int, at: float) -> None:
@@ -260,9 +519,37 @@ def rest(fleet: Fleet, slot: int, at: float) -> None:
         fleet.gone_at[slot] = at
 
 
-def interrupt(fleet: Fleet, slot: int, at: float) -> None:
+def fail(model: Model, fleet: Fleet, requests: Requests, book: Book, slot: int, at: float) -> None:
+    """End a replica that was brought up to `at`, with all that it has."""
+    root = slot * model.max_sequences
+    for place in range(root, root + fleet.batch[slot]):
+        lose(model, requests, book, fleet.heap[place] % _KEY, at, FAILED)
+    for place in range(root, root + fleet.fresh_count[slot]):
+        lose(model, requests, book, fleet.fresh[place], at, FAILED)
+    for place in range(root, root + fleet.preempted[slot]):
+        lose(model, requests, book, fleet.stack[place], at, FAILED)
+    if fleet.partial[slot] >= 0:
+        lose(model, requests, book, fleet.partial[slot], at, FAILED)
+    index = fleet.head[slot]
+    for _ in range(fleet.waiting[slot]):
+        following = requests.following[index]
+        lose(model, requests, book, index, at, FAILED)
+        index = following
+    if fleet.phase[slot] == RUNNING:
+        fleet.busy_seconds[slot] += at - fleet.begin[slot]
+    for counts in (fleet.batch, fleet.fresh_count, fleet.preempted, fleet.waiting, fleet.outstanding, fleet.load):
+        counts[slot] = 0
+    for tokens in (fleet.context, fleet.held, fleet.prefill, fleet.reused):
+        tokens[slot] = 0
+    fleet.partial[slot] = -1
+    fleet.phase[slot] = IDLE
+    fleet.next_event[slot] = math.inf
+    fleet.state[slot] = GONE
+    fleet.gone_at[slot] = at
+
+
+def shorten(fleet: Fleet, slot: int, at: float) -> None:
     """Stop a jump at the first end of an iteration not before `at`."""
-    fleet.hindered[slot] = STOPPED
     steps = fleet.steps[slot]
     if steps == 1:
         return
@@ -297,6 +584,7 @@ def form(model: Model, fleet: Fleet, requests: Requests, slot: int) -> None:
     batch = fleet.batch[slot]
     room = model.budget_tokens - batch
     squares = 0
+    fleet.reused[slot] = 0
     if fleet.partial[slot] >= 0:
         done = fleet.partial_done[slot]
         chunk = min(fleet.partial_left[slot], room)
@@ -324,6 +612,10 @@ def form(model: Model, fleet: Fleet, requests: Requests, slot: int) -> None:
         steps = fleet.heap[slot * model.max_sequences] // _KEY - fleet.clock[slot]
         if not model.conservative:
             steps = min(steps, (model.kv_tokens - fleet.held[slot]) // batch)
+    cold = fleet.begin[slot] < fleet.warm_at[slot]
+    if cold:
+        step *= model.cold_factor
+        growth *= model.cold_factor
     fleet.hindered[slot] = hindered
     fleet.prefill[slot] = prefill
     fleet.step[slot] = step
@@ -331,6 +623,8 @@ def form(model: Model, fleet: Fleet, requests: Requests, slot: int) -> None:
     fleet.steps[slot] = steps
     fleet.end[slot] = fleet.begin[slot] + span(steps, step, growth)
     fleet.phase[slot] = RUNNING
+    if cold:
+        shorten(fleet, slot, fleet.warm_at[slot])
 
 
 def take_chunk(model: Model, fleet: Fleet, slot: int, chunk: int) -> None:
@@ -379,19 +673,24 @@ def admit(model: Model, fleet: Fleet, requests: Requests, slot: int, room: int, 
         else:
             fleet.head[slot] = requests.following[index]
             fleet.waiting[slot] -= 1
-            observe(model, fleet, slot, QUEUE_TIME, fleet.begin[slot] - requests.arrival[index])
+            observe(model, fleet, slot, QUEUE_TIME, fleet.begin[slot] - requests.due[index])
         running += 1
         free -= need
         held += need
-        chunk = min(tokens, room)
+        done = 0
+        if requests.hits.shape[0] > 0:
+            done = requests.hits[index]
+        fleet.reused[slot] += done
+        chunk = min(tokens - done, room)
         room -= chunk
-        squares += chunk * chunk
-        if chunk == tokens:
+        squares += chunk * (chunk + 2 * done)
+        done += chunk
+        if done == tokens:
             add_fresh(model, fleet, slot, index, generated)
         else:
             fleet.partial[slot] = index
-            fleet.partial_done[slot] = chunk
-            fleet.partial_left[slot] = tokens - chunk
+            fleet.partial_done[slot] = done
+            fleet.partial_left[slot] = tokens - done
             fleet.partial_generated[slot] = generated
     fleet.held[slot] = held
     return room, squares, hindered
@@ -409,7 +708,7 @@ def make_room(model: Model, fleet: Fleet, requests: Requests, slot: int) -> int:
             fleet.context[slot] -= fleet.partial_done[slot]
             fleet.held[slot] -= fleet.partial_done[slot] + fleet.partial_left[slot]
         else:
-            place = latest(fleet, slot, model.max_sequences)
+            place = latest(fleet, requests, slot, model.max_sequences)
             index = fleet.heap[place] % _KEY
             left = fleet.heap[place] // _KEY - fleet.clock[slot]
             generated = requests.output[index] - left
@@ -425,12 +724,12 @@ def make_room(model: Model, fleet: Fleet, requests: Requests, slot: int) -> int:
     return hindered
 
 
-def latest(fleet: Fleet, slot: int, width: int) -> int:
-    """Return the heap place of the request admitted last: in first-in-first-out order, the highest index."""
+def latest(fleet: Fleet, requests: Requests, slot: int, width: int) -> int:
+    """Return the heap place of the request admitted last: in first-in-first-out order, the one that came last."""
     place = slot * width
     best = place
     for other in range(place + 1, place + fleet.batch[slot]):
-        if fleet.heap[other] % _KEY > fleet.heap[best] % _KEY:
+        if sooner(requests, fleet.heap[best] % _KEY, fleet.heap[other] % _KEY):
             best = other
     return best
 
@@ -443,7 +742,7 @@ def complete(model: Model, fleet: Fleet, requests: Requests, slot: int) -> None:
     fresh = fleet.fresh_count[slot]
     clock = fleet.clock[slot] + steps
     fleet.clock[slot] = clock
-    fleet.context[slot] += steps * batch + fleet.prefill[slot]
+    fleet.context[slot] += steps * batch + fleet.prefill[slot] + fleet.reused[slot]
     if not model.conservative:
         fleet.held[slot] += steps * batch
     fleet.busy_seconds[slot] += end - fleet.begin[slot]
@@ -454,7 +753,7 @@ def complete(model: Model, fleet: Fleet, requests: Requests, slot: int) -> None:
         generated = fleet.fresh_generated[place]
         if generated == 0:
             requests.first[index] = end + model.front_seconds
-            observe(model, fleet, slot, FIRST_TOKEN_TIME, requests.first[index] - requests.arrival[index])
+            observe(model, fleet, slot, FIRST_TOKEN_TIME, requests.first[index] - requests.due[index])
         heap_push(fleet, slot, (clock + requests.output[index] - generated - 1) * _KEY + index, model.max_sequences)
     fleet.fresh_count[slot] = 0
     root = slot * model.max_sequences
@@ -475,12 +774,13 @@ def finish(model: Model, fleet: Fleet, requests: Requests, slot: int, index: int
     fleet.context[slot] -= tokens - 1
     fleet.held[slot] -= tokens if model.conservative else tokens - 1
     fleet.outstanding[slot] -= 1
+    bear(fleet, slot, -weight(model, requests, index))
     fleet.completed[slot] += 1
     requests.outcome[index] = COMPLETED
     requests.finish[index] = end + (
         model.front_seconds + model.back_seconds + model.token_seconds * requests.output[index]
     )
-    observe(model, fleet, slot, TOTAL_TIME, requests.finish[index] - requests.arrival[index])
+    observe(model, fleet, slot, TOTAL_TIME, requests.finish[index] - requests.due[index])
 
 
 def observe(model: Model, fleet: Fleet, slot: int, which: int, seconds: float) -> None:

@@ -62,6 +62,18 @@ class Model(NamedTuple):
     """How long a client waits to be admitted."""
     bounds: Floats
     """Upper bounds of the three histograms, each of the same width, filled up with infinity."""
+    retries: int = 0
+    """How often a client tries again after a rejection, a timeout or a failure."""
+    retry_seconds: float = 1.0
+    """After which time it does; positive."""
+    stale_seconds: float = 0.0
+    """The router compares loads as they were at the last multiple of this; 0 for as they are."""
+    cold_factor: float = 1.0
+    """Iterations take so many times as long before `Fleet.warm_at`."""
+    cold_seconds: float = 0.0
+    """How long after Ready that is; not for replicas that are ready at once."""
+    few_replicas: int = 16
+    """Up to so many slots the router looks at each replica, beyond at a tree; its choice is the same."""
 
 
 class Requests(NamedTuple):
@@ -77,6 +89,14 @@ class Requests(NamedTuple):
     outcome: Bytes
     following: ShortIntegers
     """The next request in the same queue."""
+    due: Floats
+    """When its last try came; the same memory as `arrival` where nobody tries again."""
+    hits: ShortIntegers
+    """Tokens of the prompt that are in the cache already, below the prompt; empty for none."""
+    tries: Bytes
+    """How often it came again; empty where nobody does."""
+    again: ShortIntegers
+    """A heap of those that will come again; empty where nobody does."""
 
 
 class Fleet(NamedTuple):
@@ -85,6 +105,8 @@ class Fleet(NamedTuple):
     state: Integers
     ready_at: Floats
     gone_at: Floats
+    warm_at: Floats
+    """When iterations begin to take their usual time."""
     next_event: Floats
     phase: Integers
     begin: Floats
@@ -107,6 +129,8 @@ class Fleet(NamedTuple):
     """Tokens of the KV cache that are spoken for."""
     prefill: Integers
     """Prompt tokens of the iteration that runs."""
+    reused: Integers
+    """Prompt tokens that were in the cache, of the requests admitted in it."""
     fresh_count: Integers
     partial: Integers
     """The request whose prompt is in progress, or -1."""
@@ -120,6 +144,10 @@ class Fleet(NamedTuple):
     preempted: Integers
     outstanding: Integers
     """Waiting, preempted, in prefill and decoding."""
+    load: Integers
+    """What the router compares: requests, or tokens."""
+    seen: Integers
+    """The same as it was when a router with stale data looked."""
     completed: Integers
     preemptions: Integers
     prompt_tokens: Integers
@@ -137,6 +165,12 @@ class Fleet(NamedTuple):
     histogram_sums: Floats
     routable: Integers
     """Slots of the ready replicas, in the order of becoming ready."""
+    position: Integers
+    """Where in `routable` a slot stands, in a large fleet."""
+    loads: Integers
+    """A tree of minima over the loads, by position: children of n at 2n and 2n + 1, leaves in the second half."""
+    events: Floats
+    """A tree of minima over the next events, by slot."""
 
 
 class Book(NamedTuple):
@@ -147,27 +181,33 @@ class Book(NamedTuple):
 
 
 _FLOATS = frozenset(
-    {"ready_at", "gone_at", "next_event", "begin", "end", "step", "growth", "busy_seconds", "histogram_sums"}
-)
+    {
+        "ready_at", "gone_at", "warm_at", "next_event", "begin", "end", "step", "growth", "busy_seconds",
+        "histogram_sums", "events",
+    }
+)  # fmt: skip
 _LISTS = frozenset({"heap", "fresh", "fresh_generated", "stack", "stack_generated"})
+WHOLE = frozenset({"routable", "loads", "events"})
+"""Arrays of the whole fleet: what stands at a slot's place in them is not the slot's own."""
 Arrays = TypeVar("Arrays", Requests, Fleet, Book, Model)
 
 
 def new_fleet(slots: int, max_sequences: int, bounds: int) -> Fleet:
-    """Return a fleet of absent replicas; `bounds` is the length of `Model.bounds`."""
-    widths = dict.fromkeys(_LISTS, max_sequences) | {"histograms": bounds, "histogram_sums": 3}
+    """Return a fleet of absent replicas; `slots` is a power of 2, `bounds` the length of `Model.bounds`."""
+    widths = dict.fromkeys(_LISTS, max_sequences) | {"histograms": bounds, "histogram_sums": 3, "loads": 2, "events": 2}
     arrays = {
         name: np.zeros(slots * widths.get(name, 1), np.float64 if name in _FLOATS else np.int64)
         for name in Fleet._fields
     }
     arrays["partial"][:] = -1
+    arrays["position"][:] = kernel.NO_TREES
     for name in ("next_event", "ready_at", "gone_at"):
         arrays[name][:] = math.inf
     return Fleet._make(arrays[name] for name in Fleet._fields)
 
 
 def grow_fleet(fleet: Fleet, slots: int) -> Fleet:
-    """Return the same fleet with room for `slots` replicas."""
+    """Return the same fleet with room for `slots` replicas; its trees must be built anew."""
     before = len(fleet.state)
     blank = new_fleet(slots, len(fleet.heap) // before, len(fleet.histograms) // before)
     for old, new in zip(fleet, blank, strict=True):
@@ -177,23 +217,48 @@ def grow_fleet(fleet: Fleet, slots: int) -> Fleet:
 
 def new_book(seed: int) -> Book:
     """Return the book of a fleet at time 0; `seed` feeds the router."""
-    counts = np.zeros(8, np.int64)
+    counts = np.zeros(12, np.int64)
+    counts[kernel.LOOKS] = -1
     counts[kernel.SEED] = seed % 4294967295 + 1
     return Book(counts, np.array([0.0, math.inf]))
 
 
-def new_requests(arrival: Floats, prompt: ShortIntegers, output: ShortIntegers) -> Requests:
-    """Return the traffic as the kernel wants it; an empty prompt or output counts as one token."""
+def new_requests(
+    arrival: Floats,
+    prompt: ShortIntegers,
+    output: ShortIntegers,
+    hits: ShortIntegers | None = None,
+    *,
+    retries: int = 0,
+) -> Requests:
+    """Return the traffic as the kernel wants it; an empty prompt or output counts as one token.
+
+    At least the last token of a prompt is computed, whatever the hits. Columns that can be used as they are are not
+    copied, and never written to.
+    """
     count = len(arrival)
+    again = count if retries else 0
+    arrival = np.require(arrival, np.float64, ("C", "W"))
+    prompt, output = _positive(prompt), _positive(output)
     return Requests(
-        np.ascontiguousarray(arrival, np.float64),
-        np.maximum(prompt, 1).astype(np.int32, copy=False),
-        np.maximum(output, 1).astype(np.int32, copy=False),
+        arrival,
+        prompt,
+        output,
         np.full(count, math.nan),
         np.full(count, math.nan),
         np.zeros(count, np.int8),
         np.zeros(count, np.int32),
+        arrival.copy() if retries else arrival,
+        np.empty(0, np.int32) if hits is None else np.clip(hits, 0, prompt - 1).astype(np.int32, copy=False),
+        np.zeros(again, np.int8),
+        np.zeros(again, np.int32),
     )
+
+
+def _positive(tokens: ShortIntegers) -> ShortIntegers:
+    if (tokens < 1).any():
+        tokens = np.maximum(tokens, 1)
+    return np.require(tokens, np.int32, ("C", "W"))
 
 
 def histogram_bounds(queue_time: Sequence[float], first_token: Sequence[float], total: Sequence[float]) -> Floats:

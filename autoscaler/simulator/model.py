@@ -15,6 +15,7 @@ ROUTERS = {
     "RoundRobin": kernel.ROUND_ROBIN,
     "LeastOutstanding": kernel.LEAST_OUTSTANDING,
     "PowerOfTwo": kernel.POWER_OF_TWO,
+    "KvAware": kernel.KV_AWARE,
 }
 
 
@@ -23,7 +24,9 @@ class Serving:
     """How the engine, the router and the clients behave around a preset."""
 
     router: str = "LeastOutstanding"
-    """`RoundRobin`, `LeastOutstanding` or `PowerOfTwo`."""
+    """`RoundRobin`, `LeastOutstanding`, `PowerOfTwo` or `KvAware`: the fewest prompt tokens, waiting and running."""
+    router_staleness_seconds: float = 0.0
+    """The router sees the replicas as they were at the last multiple of this."""
     max_sequences: int = 256
     budget_tokens: int = 8192
     """Tokens per iteration: vLLM's `max_num_batched_tokens`."""
@@ -35,6 +38,14 @@ class Serving:
     """Requests that may wait at the gateway while nothing is ready."""
     client_timeout_seconds: float | None = None
     """How long a client waits to be admitted."""
+    retries: int = 0
+    """How often a client tries again after a rejection, a timeout or a failure."""
+    retry_after_seconds: float = 1.0
+    """How long it waits before."""
+    slow_start_factor: float = 1.0
+    """Iterations of a fresh replica take so many times as long..."""
+    slow_start_seconds: float = 0.0
+    """...for so long after Ready."""
     hinge_tokens: int | None = None
     """Tokens per iteration that cost nothing beyond the base; None for the plain linear form, which presets fit."""
     square_ms: float = 0.0
@@ -82,4 +93,9 @@ def replica_model(preset_name: str, serving: Serving = _PLAIN) -> Model:
         UNLIMITED if serving.gateway_limit is None else serving.gateway_limit,
         math.inf if serving.client_timeout_seconds is None else serving.client_timeout_seconds,
         histogram_bounds(*BUCKETS[serving.backend]),
+        serving.retries,
+        float(serving.retry_after_seconds),
+        float(serving.router_staleness_seconds),
+        float(serving.slow_start_factor),
+        float(serving.slow_start_seconds),
     )

@@ -21,6 +21,9 @@ class Request:
     first: float = math.nan
     finish: float = math.nan
     outcome: str = "pending"
+    hits: int = 0
+    due: float = 0.0
+    tries: int = 0
 
 
 @dataclass
@@ -36,6 +39,8 @@ class Replica:
     gone_at: float = math.inf
     busy: float = 0.0
     began: float = 0.0
+    warm_at: float = 0.0
+    seen: int = 0
 
     @property
     def outstanding(self):
@@ -49,14 +54,19 @@ class Replica:
 
 
 class Stepwise:
-    """`actions` are (time, replicas): scale to so many at that time; the first is at 0 and ready at once."""
+    """`actions` are (time, replicas): scale to so many, or let minus so many fail; the first is at 0, ready at once."""
 
-    def __init__(self, model, arrivals, prompts, outputs, actions, startup_seconds, seed):
+    def __init__(self, model, arrivals, prompts, outputs, actions, startup_seconds, seed, hits=None):
         self.model = model
         self.requests = [
             Request(index, *values) for index, values in enumerate(zip(arrivals, prompts, outputs, strict=True))
         ]
+        for request in self.requests:
+            request.due = request.arrival
+            request.hits = 0 if hits is None else min(int(hits[request.index]), request.prompt - 1)
         self.coming = list(self.requests)
+        self.returning = []
+        self.looks = -1
         self.actions = list(actions)
         self.startup_seconds = list(startup_seconds)
         self.replicas = []
@@ -72,9 +82,15 @@ class Stepwise:
             if moment > until:
                 return self
             self.now = moment
+            self._look(moment)
             self._expire()
             self._become_ready()
             self._end_iterations()
+            self._look(math.nextafter(moment, math.inf))
+            for request in sorted(self.returning, key=lambda request: (request.due, request.index)):
+                if request.due <= moment:
+                    self.returning.remove(request)
+                    self._arrive(request)
             while self.coming and self.coming[0].arrival <= moment:
                 self._arrive(self.coming.pop(0))
             while self.actions and self.actions[0][0] <= moment:
@@ -89,22 +105,53 @@ class Stepwise:
             yield self.coming[0].arrival
         if self.actions:
             yield self.actions[0][0]
+        for request in self.returning:
+            yield request.due
         for replica in self.replicas:
             if replica.gone_at == math.inf:
                 yield replica.ends_at
                 if replica.ready_at > self.now:
                     yield replica.ready_at
                 for request in replica.waiting:
-                    yield request.arrival + self.model.timeout_seconds
+                    yield request.due + self.model.timeout_seconds
         for request in self.held:
-            yield request.arrival + self.model.timeout_seconds
+            yield request.due + self.model.timeout_seconds
+
+    def _look(self, before):
+        """Let a router with stale data look, if a moment for it came since and lies before the one given."""
+        period = self.model.stale_seconds
+        if period > 0:
+            looks = int(self.now / period)
+            looks += int((looks + 1) * period <= self.now) - int(looks * period > self.now)
+            if looks > self.looks and looks * period < before:
+                self.looks = looks
+                for replica in self.replicas:
+                    replica.seen = self._load(replica)
+
+    def _load(self, replica):
+        if self.model.router == 3:
+            return sum(request.prompt for request in [*replica.waiting, *replica.preempted, *replica.running])
+        return replica.outstanding
+
+    def _compared(self, replica):
+        return replica.seen if self.model.stale_seconds > 0 else self._load(replica)
+
+    def _lose(self, request, outcome):
+        request.generated = request.prefilled = request.target = 0
+        if request.tries < self.model.retries:
+            request.tries += 1
+            request.first = math.nan
+            request.due = self.now + self.model.retry_seconds
+            self.returning.append(request)
+        else:
+            request.outcome, request.finish = outcome, self.now
 
     def _expire(self):
         for queue in [self.held, *(replica.waiting for replica in self.replicas)]:
             for request in list(queue):
-                if request.arrival + self.model.timeout_seconds <= self.now:
+                if request.due + self.model.timeout_seconds <= self.now:
                     queue.remove(request)
-                    request.outcome, request.finish = "timed out", self.now
+                    self._lose(request, "timed out")
         self._bury()
 
     def _bury(self):
@@ -117,6 +164,7 @@ class Stepwise:
             live = not replica.draining and replica.gone_at == math.inf
             if live and replica.ready_at <= self.now and replica not in self.routable:
                 self.routable.append(replica)
+                replica.seen = 0
         if self.routable:
             held, self.held = self.held, []
             for request in held:
@@ -128,7 +176,7 @@ class Stepwise:
         elif self.routable:
             self._route(request)
         elif len(self.held) >= self.model.gateway_limit:
-            request.outcome, request.finish = "rejected", self.now
+            self._lose(request, "rejected")
         else:
             self.held.append(request)
 
@@ -140,18 +188,18 @@ class Stepwise:
             chosen = self.turn % count
             self.turn = chosen + 1
             replica = self.routable[chosen]
-        elif self.model.router == 1:
+        elif self.model.router in (1, 3):
             start = self.turn % count
             order = [(start + offset) % count for offset in range(count)]
-            chosen = min(order, key=lambda place: self.routable[place].outstanding)
+            chosen = min(order, key=lambda place: self._compared(self.routable[place]))
             self.turn = chosen + 1
             replica = self.routable[chosen]
         else:
             one, other = self._draw(count), self._draw(count - 1)
             other += other >= one
-            replica = min(self.routable[one], self.routable[other], key=lambda replica: replica.outstanding)
+            replica = min(self.routable[one], self.routable[other], key=self._compared)
         if len(replica.waiting) >= self.model.queue_limit:
-            request.outcome, request.finish = "rejected", self.now
+            self._lose(request, "rejected")
         else:
             replica.waiting.append(request)
 
@@ -163,11 +211,26 @@ class Stepwise:
         self.random = state
         return state % count
 
+    def _fail(self, replicas):
+        live = [replica for replica in self.replicas if not replica.draining and replica.gone_at == math.inf]
+        for replica in sorted(live, key=lambda r: (r not in self.routable, r.number))[:replicas]:
+            replica.gone_at = self.now
+            if replica in self.routable:
+                self.routable.remove(replica)
+            for request in [*replica.waiting, *replica.preempted, *replica.running]:
+                self._lose(request, "failed")
+            replica.waiting, replica.preempted, replica.running = [], [], []
+
     def _scale(self, replicas):
+        if replicas < 0:
+            self._fail(-replicas)
+            return
         live = [replica for replica in self.replicas if not replica.draining and replica.gone_at == math.inf]
         for _ in range(replicas - len(live)):
             ready_at = self.now + (0.0 if self.now == 0 else self.startup_seconds.pop(0))
             self.replicas.append(Replica(ready_at, len(self.replicas)))
+            if self.now > 0:
+                self.replicas[-1].warm_at = ready_at + self.model.cold_seconds
             if ready_at <= self.now:
                 self.routable.append(self.replicas[-1])
         order = sorted(
@@ -209,6 +272,7 @@ class Stepwise:
             queue.remove(request)
             replica.running.append(request)
             request.target = tokens
+            request.prefilled = request.hits
             room -= self._take(replica, request, room)
         prefill = sum(replica.chunks.values())
         squares = sum(
@@ -226,6 +290,8 @@ class Stepwise:
             + model.context_seconds * context
             + model.square_seconds * squares
         )
+        if self.now < replica.warm_at:
+            seconds *= model.cold_factor
         replica.began = self.now
         replica.ends_at = self.now + seconds
 

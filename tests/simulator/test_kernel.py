@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.simulator import kernel
 from autoscaler.simulator.fleet import SimulatedFleet, compiled_kernel
 from autoscaler.simulator.model import replica_model
 from tests.simulator.audit import audit
@@ -19,18 +20,19 @@ from tests.simulator.stepwise import Stepwise
 
 def _arrays(fleet):
     snapshot = fleet.snapshot()
-    return [*fleet.results(), *snapshot[1:], np.array(fleet.lifetimes()), fleet.busy_seconds(), fleet.preemptions()]
+    totals = (fleet.busy_seconds(), fleet.preemptions(), fleet.retries())
+    return [*fleet.results(), *snapshot[1:], np.array(fleet.lifetimes()), *totals]
 
 
 def _same(one, other):
     return all(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") for a, b in zip(one, other, strict=True))
 
 
-@given(cases())
+@given(cases(everything=True))
 def test_jumps_equal_steps(case):
     """Every request of every fleet has the fate and, within 1e-6 s, the times that stepping each iteration gives."""
     fleet = case.play(case.fleet())
-    steps = Stepwise(*case[:7]).run(case.horizon)
+    steps = Stepwise(*case[:7], case.hits).run(case.horizon)
     results = fleet.results()
     assert [OUTCOMES[code] for code in results.outcome] == [request.outcome for request in steps.requests]
     expected_first = np.array([request.first for request in steps.requests])
@@ -42,7 +44,7 @@ def test_jumps_equal_steps(case):
     np.testing.assert_allclose(gone, expected_gone, rtol=0, atol=1e-6)
 
 
-@given(cases(), st.lists(st.floats(0, 1), max_size=30))
+@given(cases(everything=True), st.lists(st.floats(0, 1), max_size=30))
 def test_stops_change_nothing(case, shares):
     """Any partition of the time into ticks gives the same results, bit for bit."""
     whole = case.play(case.fleet())
@@ -50,7 +52,7 @@ def test_stops_change_nothing(case, shares):
     assert _same(_arrays(whole), _arrays(parts))
 
 
-@given(cases())
+@given(cases(everything=True))
 def test_compiled_equals_plain(case):
     """The compiled kernel and plain Python give the same arrays, bit for bit."""
     compiled = compiled_kernel()
@@ -59,7 +61,35 @@ def test_compiled_equals_plain(case):
     assert _same(_arrays(case.play(case.fleet())), _arrays(case.play(case.fleet(compiled))))
 
 
-@given(cases(), st.integers(1, 20))
+@given(cases(everything=True), st.integers(0, 8))
+def test_a_tree_finds_what_a_look_at_each_replica_finds(case, few):
+    """Small and large fleets choose replicas in different ways and come to the same results, bit for bit."""
+    searched = case._replace(model=case.model._replace(few_replicas=10**9))
+    treed = case._replace(model=case.model._replace(few_replicas=few))
+    assert _same(_arrays(searched.play(searched.fleet())), _arrays(treed.play(treed.fleet())))
+
+
+@pytest.mark.parametrize("router", [kernel.LEAST_OUTSTANDING, kernel.KV_AWARE])
+def test_a_large_fleet_routes_as_a_small_one_would(router):
+    """Forty replicas, scaled and failing, with simultaneous arrivals: the tree and the search agree, bit for bit."""
+    random = np.random.default_rng(8)
+    arrivals = np.cumsum(random.exponential(0.003, 4000) * (random.random(4000) > 0.3))
+    prompts = random.integers(50, 900, 4000)
+    found = []
+    for few in (0, 10**9):
+        model = replica_model("h100-llama-3.1-8b")._replace(router=router, few_replicas=few)
+        fleet = SimulatedFleet(model, itertools.repeat(0.5))
+        fleet.add_requests(arrivals, prompts, np.full(4000, 60))
+        for at, count in ((0.0, 3), (1.0, 40), (4.0, 23), (6.0, 70)):
+            fleet.scale_to(count, at)
+        fleet.fail(5, 7.0)
+        assert audit(fleet) == []
+        fleet.advance(60.0)
+        found.append(fleet)
+    assert _same(*map(_arrays, found))
+
+
+@given(cases(everything=True), st.integers(1, 20))
 def test_books_balance_at_every_stop(case, stops):
     """At any moment, context, KV cache and requests in the books are the sums over the requests they belong to."""
     fleet = case.fleet()
@@ -68,7 +98,7 @@ def test_books_balance_at_every_stop(case, stops):
         assert audit(fleet) == []
 
 
-@given(cases())
+@given(cases(everything=True))
 def test_everything_ends(case):
     """Once a replica is ready and time enough has passed, no request is pending and nothing is held."""
     fleet = case.play(case.fleet())
