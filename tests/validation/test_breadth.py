@@ -14,7 +14,7 @@ CASES = 200
 
 
 def test_the_drawn_fleets_are_broad():
-    """Of 200 fleets, at least one in thirty has each of these: chunks, preemption, timeouts, refusals, drains and so on"""
+    """Of 200 fleets, at least one in thirty has each of these: chunks, preemption, timeouts, refusals, drains etc."""
     seen = Counter()
 
     @settings(max_examples=CASES, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
