@@ -46,7 +46,7 @@ from autoscaler.errors import UsageError
 from autoscaler.experiments.bound_demand import SLACK_SECONDS
 from autoscaler.experiments.bound_jobs import Grid, Span, calls, gather
 from autoscaler.experiments.bound_presence import presence_seconds
-from autoscaler.experiments.bound_program import Fleet, Solution, solve
+from autoscaler.experiments.bound_program import Fleet, solve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,15 +56,21 @@ if TYPE_CHECKING:
     from autoscaler.traces.trace import Trace
 
 
+_FEW_REQUESTS = 100_000
+
+
 class Bound(NamedTuple):
     """What any scaler needs at the least."""
 
     gpu_hours: float
     """Infinity if no scaler can meet the objective."""
     status: str
-    """`optimal`, `stopped early` (valid all the same), `unattainable`, or `failed` (what needs no program is left)."""
+    """`optimal`; `coarse` where time ran out and fewer windows had to do; `failed` where no program was solved, and
+    only what needs none is left; `unattainable`."""
     seconds: float
     """Wall time, by the caller's timer."""
+    windows: int = 0
+    """Of the program that was solved; 0 for none."""
 
 
 def bound_gpu_hours(
@@ -78,36 +84,52 @@ def bound_gpu_hours(
     attainment: float = 0.99,
     initial_replicas: int = 0,
     minimum_replicas: int = 0,
-    windows: int = 480,
+    windows: int | None = None,
     seconds_limit: float = 60.0,
     timer: Callable[[], float] = lambda: 0.0,
 ) -> Bound:
     """Return a lower bound on the GPU-hours of every run on this trace that meets the objective.
 
     `cold_start_seconds` is the shortest cold start there is; the replicas of the beginning are ready at once. More
-    `windows` make the bound tighter and dearer to find.
+    `windows` make the bound tighter, most of all for bursty traffic, and dearer to find; None for as many as are found
+    in a second or so. `seconds_limit` is for each attempt to solve the program; the next one has a quarter of the
+    windows.
 
     Raises:
         UsageError: scipy is not installed, or a number is out of its range.
     """
+    windows = _windows(len(trace.arrival_seconds), horizon_seconds) if windows is None else windows
     _check(cold_start_seconds, horizon_seconds, attainment, windows)
     began = timer()
-    grid = Grid(horizon_seconds / windows, windows)
     span = Span(0.0 if initial_replicas else cold_start_seconds, horizon_seconds)
-    classes = gather(trace, model, objective, span, grid)
-    allowed = allowed_misses(len(trace.arrival_seconds), attainment) - classes.impossible
+    present = calls(trace, model, objective, span)
+    impossible = len(trace.arrival_seconds) - len(present.arrival)
+    allowed = allowed_misses(len(trace.arrival_seconds), attainment) - impossible
     if allowed < 0:
         return Bound(math.inf, "unattainable", timer() - began)
     minimum = min(minimum_replicas, initial_replicas)
     floor = minimum * horizon_seconds
     if minimum == 0:
         wait = objective.ttft_seconds + SLACK_SECONDS
-        present = calls(trace, model, objective, span)
         floor = presence_seconds(present, wait, cold_start_seconds, allowed, manned=initial_replicas > 0)
+    if not len(present.arrival):
+        return Bound(floor * gpus_per_replica / 3600, "optimal", timer() - began)
+    status, solved = "failed", 0
     fleet = Fleet(cold_start_seconds, initial_replicas, minimum)
-    solution = solve(classes, grid, fleet, allowed, seconds_limit) if len(classes.dearest) else Solution(0.0, "optimal")
-    replica_seconds = max(floor, solution.replica_windows * grid.window_seconds)
-    return Bound(replica_seconds * gpus_per_replica / 3600, solution.status, timer() - began)
+    for count in (windows, windows // 4, windows // 16):
+        grid = Grid(horizon_seconds / max(1, count), max(1, count))
+        solution = solve(gather(trace, model, objective, span, grid), grid, fleet, allowed, seconds_limit)
+        if solution is not None:
+            floor = max(floor, solution * grid.window_seconds)
+            status, solved = "optimal" if count == windows else "coarse", grid.windows
+            break
+    status = "unattainable" if floor == math.inf else status
+    return Bound(floor * gpus_per_replica / 3600, status, timer() - began, solved)
+
+
+def _windows(requests: int, horizon_seconds: float) -> int:
+    """Return how many windows a program may have that is solved soon; none is shorter than a second."""
+    return max(1, min(960 if requests < _FEW_REQUESTS else 320, int(horizon_seconds)))
 
 
 def shortest_start_seconds(scene: Scene, starts: int = 1000) -> float:

@@ -13,8 +13,8 @@ before; `u_kj`, the work done in k of what is due in window j; `r_kj`, what of i
                 0 <= everything <= what an optimal solution never exceeds
 
 The value is taken from the dual: for any multipliers y >= 0 of the rows `A·x <= b`, no feasible x costs less than
-`-y·b + sum over columns of min((c + A'y)·x over its box)`. So neither the solver's tolerances nor stopping it early can
-put the result above the truth.
+`-y·b + sum over columns of min((c + A'y)·x over its box)`. So the solver's tolerances cannot put the result above
+the truth.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from autoscaler.experiments.bound_jobs import Classes, Grid
     from autoscaler.simulator.layout import Floats, Integers
 
-_INFEASIBLE = 2
+_OPTIMAL, _INFEASIBLE = 0, 2
 """scipy's status."""
 _FINE_LAGS = 8
 """Deadlines this many windows ahead are kept; later ones are put off to a grid that coarsens with their distance."""
@@ -43,13 +43,6 @@ class Fleet(NamedTuple):
     cold_start_seconds: float
     initial: int
     minimum: int
-
-
-class Solution(NamedTuple):
-    """The bound in replicas times windows, and how the solver ended."""
-
-    replica_windows: float
-    status: str
 
 
 class _Rows:
@@ -89,8 +82,10 @@ class _Cells(NamedTuple):
         return np.asarray(self.first[deadline] + window - self.release[deadline])
 
 
-def solve(classes: Classes, grid: Grid, fleet: Fleet, allowed_misses: int, seconds_limit: float) -> Solution:
-    """Return a lower bound on the replica time that serves all classes but `allowed_misses` requests.
+def solve(classes: Classes, grid: Grid, fleet: Fleet, allowed_misses: int, seconds_limit: float) -> float | None:
+    """Return a lower bound on the replicas times windows that serve all classes but `allowed_misses` requests.
+
+    Infinity if nothing does; None if the solver had no answer in time.
 
     Raises:
         UsageError: scipy is not installed.
@@ -103,13 +98,11 @@ def solve(classes: Classes, grid: Grid, fleet: Fleet, allowed_misses: int, secon
     options = {"time_limit": seconds_limit}
     result = optimize.linprog(cost, matrix, limits, bounds=boxes, method="highs-ds", options=options)
     if result.status == _INFEASIBLE:
-        return Solution(math.inf, "unattainable")
-    inequalities = result.get("ineqlin")
-    if inequalities is None or inequalities.marginals is None:
-        return Solution(0.0, "failed")
-    multipliers = inequalities.marginals
-    value = _dual_value(np.maximum(0.0, -multipliers), cost, matrix, limits, boxes)
-    return Solution(max(0.0, value), "optimal" if result.status == 0 else "stopped early")
+        return math.inf
+    if result.status != _OPTIMAL:
+        return None
+    multipliers = np.maximum(0.0, -result.ineqlin.marginals)
+    return max(0.0, _dual_value(multipliers, cost, matrix, limits, boxes))
 
 
 def _dual_value(multipliers: Floats, cost: Floats, matrix: Any, limits: Floats, boxes: Floats) -> float:  # noqa: ANN401

@@ -225,3 +225,16 @@ def test_numbers_out_of_range_are_refused(wrong):
     arguments = {"cold_start_seconds": 80.0, "horizon_seconds": 100.0} | wrong
     with pytest.raises(UsageError, match=next(iter(wrong)).split("_", maxsplit=1)[0]):
         bound_gpu_hours(poisson(0, 5, 1.0), replica_model("h100-llama-3.1-8b"), Objective(2.0, 0.05), **arguments)
+
+
+def test_where_time_runs_out_fewer_windows_do():
+    """The bound of a coarser program is still a bound, says that it is coarse, and is no higher."""
+    trace = poisson(7, 20_000, 40.0)
+    arguments = {"cold_start_seconds": 30.0, "horizon_seconds": 600.0, "initial_replicas": 3, "windows": 600}
+    model, objective = replica_model("h100-llama-3.1-8b"), Objective(2.0, 0.05)
+    fine = bound_gpu_hours(trace, model, objective, **arguments)
+    coarse = bound_gpu_hours(trace, model, objective, seconds_limit=0.0, **arguments)
+    assert (fine.status, fine.windows) == ("optimal", 600)
+    assert coarse.status in ("coarse", "failed")
+    assert coarse.windows < 600
+    assert 0 <= coarse.gpu_hours <= fine.gpu_hours
