@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.engine.bounds import Bounds, bounds_now
 from autoscaler.engine.decision import Decision, Reason, Stage
 from autoscaler.engine.fleet import classify, learned_startup
 from autoscaler.engine.history import adopt
@@ -40,15 +41,16 @@ class Engine:
         evidence, idle_why = watch(observation.signals, fleet, state.evidence, spec, now)
         unsized_since = (now if state.unsized_since is None else state.unsized_since) if asked.unsized else None
         proof = Proof(evidence, idle_why, unsized_since)
-        outcome = self._outcome(observation, fleet, asked, state, proof, now)
         current = observation.spec_replicas
+        bounds = bounds_now(spec, asked.bounds, current)
+        outcome = self._outcome(observation, fleet, asked, state, proof, bounds, now)
         decision = Decision(
             observation.target,
             now,
             current,
             outcome.replicas,
             outcome.reason,
-            (Stage("history", current, current, adopted.why), *outcome.trail),
+            (Stage("history", current, current, adopted.why), *bounds.stages, *outcome.trail),
             asked.proposals,
             fleet,
             (*adopted.notices, *asked.notices, *outcome.notices, *stalled_notice(evidence, now)),
@@ -72,17 +74,24 @@ class Engine:
         )
 
     def _outcome(
-        self, observation: Observation, fleet: Fleet, asked: Asked, state: State, proof: Proof, now: float
+        self,
+        observation: Observation,
+        fleet: Fleet,
+        asked: Asked,
+        state: State,
+        proof: Proof,
+        bounds: Bounds,
+        now: float,
     ) -> Outcome:
         spec, current = self.spec, observation.spec_replicas
         if spec.mode is Mode.PAUSED:
             return hold(current, Reason.PAUSED, "the target is paused", state, now)
         if current == 0:
-            return asleep(observation, asked, state, spec, now)
+            return asleep(observation, asked, state, spec, bounds, now)
         if now < state.hold_until:
             why = f"somebody else changed the count: left alone for {state.hold_until - now:.0f} s"
             return hold(current, Reason.FOREIGN_HOLD, why, state, now)
-        return awake(observation, fleet, asked, state, spec, proof, now)
+        return awake(observation, fleet, asked, state, spec, proof, bounds, now)
 
 
 def _with_held_requests(asked: Asked, observation: Observation, fleet: Fleet, spec: EngineSpec) -> Asked:

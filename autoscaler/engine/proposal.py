@@ -32,6 +32,8 @@ class Kind(StrEnum):
     """A whole count, taken as it is."""
     FLOOR = "floor"
     CEILING = "ceiling"
+    BOUNDS = "bounds"
+    """Other bounds for now: at least `replicas`, at most `most`; they intersect with those of the document."""
     VETO = "veto"
     """Nothing may be lowered now."""
     ABSTAIN = "abstain"
@@ -51,12 +53,14 @@ class Proposal(NamedTuple):
 
     kind: Kind
     replicas: float
-    """For `demand` any number >= 0; for `count`, `floor` and `ceiling` a whole one; else 0."""
+    """For `demand` any number >= 0; for `count`, `floor`, `ceiling` and `bounds` a whole one; else 0."""
     reason: str
     """With the numbers: `103 pending / 24 per replica = 4.29`."""
     blocks_decrease: bool = False
     """A sizing signal is not ok: the count may rise, never fall."""
     notices: tuple[Notice, ...] = ()
+    most: int | None = None
+    """For `bounds`: the maximum, None for no other than the document's."""
 
 
 def abstain(reason: str) -> Proposal:

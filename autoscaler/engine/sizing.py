@@ -38,6 +38,8 @@ class Asked(NamedTuple):
     unsized: bool
     """There are sizing rules, and none of them knows anything."""
     notices: tuple[Notice, ...]
+    bounds: tuple[tuple[str, Proposal], ...] = ()
+    """The proposals of kind `bounds`, by rule."""
 
 
 def ask(
@@ -61,9 +63,10 @@ def _sort(answers: list[tuple[str, Role, Proposal]], memories: Mapping[str, Memo
     vetoes: list[str] = []
     notices: list[Notice] = []
     blocked: list[str] = []
+    bounds: list[tuple[str, Proposal]] = []
     sizing = knowing = 0
     for answer in answers:
-        name, role, (kind, _, reason, blocks_decrease, said) = answer
+        name, role, (kind, _, reason, blocks_decrease, said, _) = answer
         if role is Role.SIZE:
             sizing += 1
             knowing += kind is not Kind.ABSTAIN
@@ -73,6 +76,8 @@ def _sort(answers: list[tuple[str, Role, Proposal]], memories: Mapping[str, Memo
             counts.append(answer)
         elif kind is Kind.VETO:
             vetoes.append(f"{name}: {reason}")
+        elif kind is Kind.BOUNDS:
+            bounds.append((name, answer[2]))
         elif kind is not Kind.ABSTAIN:
             limits.append(answer[2])
         notices += said
@@ -80,7 +85,16 @@ def _sort(answers: list[tuple[str, Role, Proposal]], memories: Mapping[str, Memo
     proposals = tuple([(name, proposal) for name, _, proposal in answers])
     unsized = sizing > 0 and knowing == 0
     return Asked(
-        proposals, memories, tuple(counts), floors, ceilings, tuple(vetoes), tuple(blocked), unsized, tuple(notices)
+        proposals,
+        memories,
+        tuple(counts),
+        floors,
+        ceilings,
+        tuple(vetoes),
+        tuple(blocked),
+        unsized,
+        tuple(notices),
+        tuple(bounds),
     )
 
 

@@ -1,7 +1,7 @@
 """The stages from what the rules say to one count, each leaving a line in the trail.
 
 Order: fallback floor, max of counts and floors, vetoes, ceilings, credit for starting replicas, stabilization, rate
-limits, bounds, idle timer. A bound beats all.
+limits, bounds, idle timer. A bound beats all; which bounds hold now, `bounds` says beforehand.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from autoscaler.engine.sizing import Asked, Wanted, raise_to_floors, size, veto
 from autoscaler.engine.stuck import Backoff, credit
 
 if TYPE_CHECKING:
+    from autoscaler.engine.bounds import Bounds
     from autoscaler.engine.fleet import Fleet
     from autoscaler.engine.observation import Observation
     from autoscaler.engine.proposal import Notice
@@ -57,8 +58,10 @@ def hold(current: int, reason: Reason, why: str, state: State, now: float) -> Ou
     return Outcome(current, reason, (Stage("paused", current, current, why),), history, backoff)
 
 
-def asleep(observation: Observation, asked: Asked, state: State, spec: EngineSpec, now: float) -> Outcome:
-    """Return what a target at zero replicas should have: nothing, or as many as its held requests wake."""
+def asleep(
+    observation: Observation, asked: Asked, state: State, spec: EngineSpec, bounds: Bounds, now: float
+) -> Outcome:
+    """Return what a target at zero replicas should have: nothing, or as many as its held requests or a schedule wake."""
     backoff = Backoff(state.backoff_seconds, state.probe_at)
     zero = spec.scale_to_zero
     if zero is None or not spec.zero_allowed:
@@ -66,13 +69,15 @@ def asleep(observation: Observation, asked: Asked, state: State, spec: EngineSpe
         return Outcome(0, Reason.OFF, (Stage("asleep", 0, 0, why),), (), backoff)
     woken = wake(observation.signals.get(GATEWAY_REQUESTS), state.blind_since, zero, now)
     wanted = raise_to_floors(woken.wanted.replicas, asked, 0) or woken.wanted
+    if wanted.replicas < bounds.least:
+        wanted = Wanted(bounds.least, Reason.MIN_REPLICAS, f"{wanted.why}; but at least {bounds.least} by schedule")
     trail = [Stage("asleep", 0, wanted.replicas, wanted.why)]
     if wanted.replicas == 0:
         return Outcome(0, wanted.reason, tuple(trail), (), backoff, woken.blind_since)
     events = (state.scale_ups, state.scale_downs)
-    limited = limit_rate(0, wanted.replicas, (0, spec.max_replicas), (spec.scale_up, spec.scale_down), events, now)
+    limited = limit_rate(0, wanted.replicas, (0, bounds.most), (spec.scale_up, spec.scale_down), events, now)
     least = 0 if spec.scale_up.select_policy is SelectPolicy.DISABLED else 1
-    count = max(limited.replicas, least)
+    count = max(limited.replicas, least, bounds.least)
     trail.append(Stage("rate", wanted.replicas, count, limited.reason))
     reason = wanted.reason if count == wanted.replicas else _RATE_REASONS.get(limited.reason, wanted.reason)
     history = (Recommendation(now, count),)
@@ -86,6 +91,7 @@ def awake(
     state: State,
     spec: EngineSpec,
     proof: Proof,
+    bounds: Bounds,
     now: float,
 ) -> Outcome:
     """Return what a target with replicas should have, stage by stage."""
@@ -106,8 +112,8 @@ def awake(
     if stable != credited.replicas:
         reason = Reason.STABILIZED
 
-    count, reason = _limit(current, stable, reason, state, spec, now, trail)
-    if spec.scale_to_zero is not None and spec.zero_allowed:
+    count, reason = _limit(current, stable, reason, state, spec, bounds, now, trail)
+    if spec.scale_to_zero is not None and spec.zero_allowed and not bounds.least:
         held_up = bool(asked.blocked or asked.floor or fallback_floor) or count != 1 or current != 1
         sleep = not held_up and may_sleep(proof.evidence, fleet, spec.scale_to_zero, now)
         why = f"{proof.idle_why} of {spec.scale_to_zero.idle_after_seconds:g} s"
@@ -157,11 +163,12 @@ def _limit(
     reason: Reason,
     state: State,
     spec: EngineSpec,
+    bounds: Bounds,
     now: float,
     trail: list[Stage],
 ) -> tuple[int, Reason]:
     """Return the stabilized count after rate limits and bounds."""
-    lowest, highest = max(1, spec.min_replicas), spec.max_replicas
+    lowest, highest = max(1, bounds.least), bounds.most
     desired = min(stable, highest)
     if desired < stable:
         reason = Reason.MAX_REPLICAS

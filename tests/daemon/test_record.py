@@ -42,7 +42,7 @@ observations = st.builds(
     st.lists(words, max_size=2).map(tuple),
 )
 notices = st.lists(st.builds(Notice, words, words), max_size=2).map(tuple)
-proposals = st.builds(Proposal, st.sampled_from(Kind), numbers, words, st.booleans(), notices)
+proposals = st.builds(Proposal, st.sampled_from(Kind), numbers, words, st.booleans(), notices, st.none() | counts)
 fleets = st.builds(
     Fleet,
     counts,

@@ -87,8 +87,8 @@ MUTANTS = (
     Mutant("idle", "if now - since < zero.blind_after_seconds:", "if now - since <= zero.blind_after_seconds:"),
     Mutant(
         "stages",
-        "lowest, highest = max(1, spec.min_replicas), spec.max_replicas",
-        "lowest, highest = spec.min_replicas, spec.max_replicas",
+        "lowest, highest = max(1, bounds.least), bounds.most",
+        "lowest, highest = bounds.least, bounds.most",
     ),
     Mutant("stages", "desired = min(stable, highest)", "desired = stable"),
     Mutant("stages", "count = max(limited.replicas, lowest)", "count = limited.replicas"),
@@ -99,7 +99,21 @@ MUTANTS = (
     ),
     Mutant("stages", "or count != 1 or current != 1", "or count != 1"),
     Mutant("stages", "if asked.ceiling is not None and asked.ceiling < wanted.replicas:", "if False:"),
-    Mutant("stages", "count = max(limited.replicas, least)", "count = limited.replicas"),
+    Mutant(
+        "stages", "count = max(limited.replicas, least, bounds.least)", "count = max(limited.replicas, bounds.least)"
+    ),
+    Mutant("stages", "count = max(limited.replicas, least, bounds.least)", "count = max(limited.replicas, least)"),
+    Mutant("stages", "if wanted.replicas < bounds.least:", "if False:"),
+    Mutant("stages", "(0, bounds.most), (spec.scale_up", "(0, spec.max_replicas), (spec.scale_up"),
+    Mutant("stages", "and spec.zero_allowed and not bounds.least:", "and spec.zero_allowed:"),
+    Mutant("stages", "max(1, bounds.least), bounds.most", "max(1, spec.min_replicas), bounds.most"),
+    Mutant("stages", "max(1, bounds.least), bounds.most", "max(1, bounds.least), spec.max_replicas"),
+    Mutant("bounds", "least = min(max(least, lowest), most)", "least = max(least, lowest)"),
+    Mutant("bounds", "least = min(max(least, lowest), most)", "least = min(lowest, most)"),
+    Mutant("bounds", "most = max(min(most, highest), least)", "most = min(most, highest)"),
+    Mutant("bounds", "most = max(min(most, highest), least)", "most = max(highest, least)"),
+    Mutant("bounds", "most if proposal.most is None", "10 if proposal.most is None"),
+    Mutant("sizing", "elif kind is Kind.BOUNDS:", "elif False:"),
     Mutant(
         "stages",
         "now - unsized_since >= spec.fallback.after_seconds",

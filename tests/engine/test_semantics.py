@@ -690,3 +690,81 @@ def test_memory_is_kept_by_name_and_dropped_with_its_rule():
     _, state = decide(spec(rule), observation(1), state, NOW + 15)
     assert state.memories == {"counts": {"asked": 2}}
     assert decide(spec(), observation(1), state, NOW + 30)[1].memories == {}
+
+
+# --- bounds that move ------------------------------------------------------------------------------------------------
+
+
+def between(least: int, most: int | None, name: str = "schedule") -> Says:
+    """Return a rule that moves the bounds."""
+    return Says(Proposal(Kind.BOUNDS, least, "business hours", most=most), name)
+
+
+def test_a_schedule_raises_at_once_and_says_so():
+    """A minimum by schedule beats windows and rates, as the document's own does; the trail names rule and bounds."""
+    decision, _ = decide(spec(Demand(), between(6, None)), observation(1, signals=signals(queueDepth=1)))
+    assert (decision.replicas, decision.reason) == (6, Reason.MIN_REPLICAS)
+    assert [stage.why for stage in decision.trail if stage.name == "schedule"] == ["6 to 10: schedule: business hours"]
+    assert [stage.why for stage in decision.trail if stage.name == "bounds"] == ["6 to 10"]
+
+
+def test_a_schedule_lowers_within_the_down_rate():
+    """A maximum below the present count is reached as fast as the down policies allow, whatever the rules ask for."""
+    slow = ScalingRules(300.0, (RatePolicy(PolicyType.PODS, 1, 60.0),))
+    given = spec(Demand(), between(0, 2), scale_down=slow)
+    decision, _ = decide(given, observation(6, signals=signals(queueDepth=9)))
+    assert (decision.replicas, decision.reason) == (5, Reason.MAX_REPLICAS)
+
+
+@pytest.mark.parametrize(
+    ("moved", "bounds"),
+    [
+        ([(4, None)], "4 to 10"),
+        ([(0, 3)], "2 to 3"),
+        ([(0, None)], "2 to 10"),
+        ([(20, None)], "10 to 10"),
+        ([(0, 1)], "2 to 2"),
+        ([(3, 8), (5, None)], "5 to 8"),
+        ([(3, 4), (6, None)], "4 to 4"),
+        ([(8, 5)], "5 to 5"),
+    ],
+)
+def test_bounds_intersect_and_never_leave_the_documents(moved, bounds):
+    """Document and schedule intersect, one schedule after the other; what lies outside gives the nearest end."""
+    rules = [between(*pair, name=f"schedule {number}") for number, pair in enumerate(moved)]
+    decision, _ = decide(spec(Demand(), *rules, bounds=(2, 10)), observation(2, signals=signals(queueDepth=2)))
+    (why,) = [stage.why for stage in decision.trail if stage.name == "schedule"]
+    assert why.startswith(f"{bounds}: schedule 0: business hours")
+
+
+def test_a_schedule_wakes_what_sleeps():
+    """At zero, a minimum by schedule is reached at once, beyond the up rate and without a wake signal."""
+    limited = ScalingRules(0.0, (RatePolicy(PolicyType.PODS, 1, 60.0),))
+    given = spec(Demand(), between(3, None), bounds=(0, 10), idle_after=900.0, scale_up=limited)
+    decision, _ = decide(given, observation(0, (), signals=signals(gatewayRequests=0)))
+    assert (decision.replicas, decision.reason) == (3, Reason.MIN_REPLICAS)
+    assert "at least 3 by schedule" in decision.trail[-2].why
+
+
+def test_held_requests_wake_no_more_than_the_schedule_allows():
+    """Twenty held requests, and a maximum of 2 by schedule."""
+    fast = ScalingRules(0.0, (RatePolicy(PolicyType.PODS, 50, 15.0),))
+    given = spec(Demand(), between(0, 2), bounds=(0, 10), idle_after=900.0, scale_up=fast)
+    decision, _ = decide(given, observation(0, (), signals=signals(gatewayRequests=20)))
+    assert decision.replicas == 2
+
+
+def test_what_was_switched_off_by_hand_stays_off():
+    """Zero by hand with a minimum in the document: no schedule raises it."""
+    decision, _ = decide(spec(Demand(), between(3, None)), observation(0, ()))
+    assert (decision.replicas, decision.reason) == (0, Reason.OFF)
+
+
+def test_nothing_sleeps_while_a_schedule_keeps_it_awake():
+    """Proof of idleness counts on, and takes effect when the minimum is 0 again."""
+    quiet = {"signals": signals(queueDepth=0, pendingRequests=0, completedRequests=5, gatewayRequests=0)}
+    state = seen_before(1, evidence=Evidence(NOW - 2000, NOW - 15, 5.0))
+    kept, _ = decide(spec(between(1, None), bounds=(0, 10), idle_after=900.0), observation(1, **quiet), state)
+    assert kept.replicas == 1
+    freed, _ = decide(spec(between(0, None), bounds=(0, 10), idle_after=900.0), observation(1, **quiet), state)
+    assert (freed.replicas, freed.reason) == (0, Reason.IDLE)

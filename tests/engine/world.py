@@ -12,11 +12,17 @@ from autoscaler.engine import (
     Decision,
     Engine,
     EngineSpec,
+    Fleet,
+    Kind,
+    Memory,
     Mode,
     Observation,
+    Proposal,
     Quality,
     Replica,
+    Role,
     Signal,
+    SignalRequest,
     State,
     confirm_write,
     forget_history,
@@ -83,6 +89,43 @@ segments = st.lists(
 )
 
 
+@dataclass(frozen=True)
+class Shifts:
+    """A schedule: every `period_seconds` other bounds begin to hold, and after the last the first again."""
+
+    bounds: tuple[tuple[int, int | None], ...]
+    period_seconds: float = 120.0
+    name: str = "shifts"
+    role: Role = Role.GUARD
+    needs: tuple[SignalRequest, ...] = ()
+
+    def propose(self, observation: Observation, fleet: Fleet, memory: Memory, now: float) -> tuple[Proposal, Memory]:
+        """Return the bounds of the present period."""
+        least, most = self.bounds[int((now - NOW) // self.period_seconds) % len(self.bounds)]
+        return Proposal(Kind.BOUNDS, least, f"{least} to {most}", most=most), memory
+
+
+SHIFTS: tuple[tuple[Shifts, ...], ...] = (
+    *((),) * 6,
+    (Shifts(((0, None), (3, None))),),
+    (Shifts(((0, None), (0, 2), (1, 8))),),
+    (Shifts(((2, 5), (0, None))), Shifts(((0, None), (6, 6)), 180.0, "more")),
+)
+"""Schedules of a target: none for two in three."""
+
+
+def bounds_of(seen: Seen) -> tuple[int, int]:
+    """Return the bounds that the document and the schedule leave at this tick, worked out anew."""
+    allowed = range(seen.spec.min_replicas, seen.spec.max_replicas + 1)
+    for _, proposal in seen.decision.proposals:
+        if proposal.kind is Kind.BOUNDS:
+            most = allowed[-1] if proposal.most is None else proposal.most
+            least = int(proposal.replicas)
+            inside = [count for count in allowed if least <= count <= most]
+            allowed = inside or [allowed[-1] if least > allowed[-1] else allowed[0]]
+    return allowed[0], allowed[-1]
+
+
 @st.composite
 def specs(draw: st.DrawFn) -> EngineSpec:
     """Return specs of every shape: bounds, windows, rates, zero, fallback, modes."""
@@ -104,7 +147,7 @@ def specs(draw: st.DrawFn) -> EngineSpec:
     return EngineSpec(
         least,
         draw(st.integers(max(least, 3), 12)),
-        rules[: draw(st.integers(1, 4))],
+        (*rules[: draw(st.integers(1, 4))], *SHIFTS[draw(st.integers(0, len(SHIFTS) - 1))]),
         "first",
         draw(st.sampled_from([Mode.ACTIVE, Mode.ACTIVE, Mode.ACTIVE, Mode.DRY_RUN, Mode.PAUSED])),
         up,
