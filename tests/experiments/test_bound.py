@@ -23,9 +23,10 @@ pytest.importorskip("scipy")
 OBJECTIVES = (Objective(0.2, 0.02), Objective(2.0, 0.05), Objective(30.0, 1.0))
 
 
-def trace_of(arrivals, prompts, outputs):
+def trace_of(arrivals, prompts, outputs, hits=None):
     """Return a trace from any sequences."""
-    return Trace("test", np.asarray(arrivals, np.float64), np.asarray(prompts, np.int32), np.asarray(outputs, np.int32))
+    prompts, outputs = np.asarray(prompts, np.int32), np.asarray(outputs, np.int32)
+    return Trace("test", np.asarray(arrivals, np.float64), prompts, outputs, prefix_tokens=hits)
 
 
 def poisson(seed, count, per_second, prompt=600, output=60):
@@ -53,14 +54,18 @@ def shortest_start(fleet, initial):
 
 
 @settings(max_examples=150, deadline=None)
-@given(case=cases(requests=40), objective=st.sampled_from(OBJECTIVES), windows=st.sampled_from([1, 3, 10, 60]))
+@given(
+    case=st.booleans().flatmap(lambda everything: cases(40, everything=everything)),
+    objective=st.sampled_from(OBJECTIVES),
+    windows=st.sampled_from([1, 3, 10, 60]),
+)
 def test_no_run_beats_the_bound(case, objective, windows):
     """Any fleet, scaled in any way, bills at least the bound for the share of requests that it served in time."""
     fleet = case.play(case.fleet())
     billed, share = outcome(fleet, objective, case.horizon)
     initial = case.actions[0][1]
     bound = bound_gpu_hours(
-        trace_of(case.arrivals, case.prompts, case.outputs),
+        trace_of(case.arrivals, case.prompts, case.outputs, case.hits),
         case.model,
         objective,
         cold_start_seconds=shortest_start(fleet, initial),

@@ -22,18 +22,21 @@ from tests.simulator.fleets import cases
 EASY = Objective(1e6, 1e6)
 
 
-def trace_of(arrivals, prompts, outputs):
+def trace_of(arrivals, prompts, outputs, hits=None):
     """Return a trace from any sequences."""
-    return Trace("test", np.asarray(arrivals, np.float64), np.asarray(prompts, np.int32), np.asarray(outputs, np.int32))
+    prompts, outputs = np.asarray(prompts, np.int32), np.asarray(outputs, np.int32)
+    return Trace("test", np.asarray(arrivals, np.float64), prompts, outputs, prefix_tokens=hits)
 
 
 @settings(max_examples=200, deadline=None)
-@given(case=cases(requests=40), share=st.integers(0, SHARES - 1))
+@given(
+    case=st.booleans().flatmap(lambda everything: cases(40, everything=everything)), share=st.integers(0, SHARES - 1)
+)
 def test_work_is_no_more_than_what_replicas_were_busy_with(case, share):
     """However batches, chunks and preemptions fell: what completed took at least its work, however bases are shared."""
     fleet = case.play(case.fleet())
     done = fleet.results().outcome == kernel.COMPLETED
-    trace = trace_of(case.arrivals[done], case.prompts[done], case.outputs[done])
+    trace = trace_of(case.arrivals, case.prompts, case.outputs, case.hits).take(done)
     needed = work(trace, case.model, np.full(int(done.sum()), np.inf), share)
     busy = sum(replica.busy_seconds for replica in fleet.replicas()) + fleet.busy_seconds()
     assert float((needed.prefill + needed.decode).sum()) <= busy * (1 + 1e-9)
@@ -77,14 +80,36 @@ def test_a_token_may_come_out_of_a_recomputation():
     assert float((needed.prefill + needed.decode).sum()) <= busy * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("budget", [16, 8192])
+def test_what_the_prefix_cache_holds_is_not_counted(budget):
+    """Work is what the tokens computed take: exactly so for one request alone whose prompt is computed at once."""
+    model = replica_model("l4-llama-3.1-8b", Serving(max_sequences=8, budget_tokens=budget, square_ms=1e-4))
+    trace = trace_of([1.0], [900], [20])._replace(prefix_tokens=np.array([512], np.int32))
+    needed = work(trace, model, np.ones(1), 0)
+    fleet = SimulatedFleet(model, iter([0.0]))
+    fleet.add_requests(trace.arrival_seconds, trace.prompt_tokens, trace.output_tokens, trace.prefix_tokens)
+    fleet.scale_to(1, 0.0)
+    fleet.advance(1e6)
+    total = float((needed.prefill + needed.decode)[0])
+    assert total <= fleet.busy_seconds() * (1 + 1e-9)
+    assert total == pytest.approx(fleet.busy_seconds(), rel=1e-9 if budget > 900 else 0.01)
+    whole = work(trace._replace(prefix_tokens=None), model, np.ones(1), 0)
+    assert needed.prefill[0] < 0.6 * whole.prefill[0]
+
+
 @settings(max_examples=100, deadline=None)
-@given(case=cases(requests=40), objective=st.sampled_from([Objective(0.5, 0.05), Objective(5.0, 0.5), EASY]))
+@given(
+    case=st.booleans().flatmap(lambda everything: cases(40, everything=everything)),
+    objective=st.sampled_from([Objective(0.5, 0.05), Objective(5.0, 0.5), EASY]),
+)
 def test_lives_hold_what_happened(case, objective):
     """Whatever met the objective was possible, and ran between its release and its deadlines, for as long as said."""
     fleet = case.play(case.fleet())
     results = fleet.results()
     met = attained(results, *objective)
-    life = lives(trace_of(case.arrivals, case.prompts, case.outputs), case.model, objective, 0.0, case.horizon)
+    life = lives(
+        trace_of(case.arrivals, case.prompts, case.outputs, case.hits), case.model, objective, 0.0, case.horizon
+    )
     first = results.first_token - case.model.front_seconds
     last = results.finish - case.model.front_seconds - case.model.back_seconds
     last -= case.model.token_seconds * results.output_tokens
