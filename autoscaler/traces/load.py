@@ -51,11 +51,14 @@ def parse(path: object, data: bytes, prefix_cache: PrefixCache | None = None) ->
         TraceError: it is damaged, of no known format, or has a wrong row: with line, column and value.
     """
     content = decompress(path, data)
+    # a large trace is not held packed, unpacked and decoded at once
+    del data
     if servegen.recognises(content):
         return _checked(path, servegen.parse(path, content), prefix_cache)
     if columnar.recognises(content):
         return _checked(path, columnar.parse(path, content), prefix_cache)
     text = decode(path, content)
+    del content
     if text.lstrip().startswith("{"):
         return _checked(path, hashed.parse(path, text, prefix_cache), None)
     header = header_of(text)
