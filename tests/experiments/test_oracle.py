@@ -46,6 +46,7 @@ def test_a_schedule_is_followed_tick_by_tick(wave):
 
 def test_the_oracle_meets_the_objective_between_bound_and_fixed_fleets(wave):
     """Cheaper than the smallest fixed fleet that meets the objective, and never below the bound."""
+    pytest.importorskip("scipy")
     found = oracle(wave, compiled=None)
     fixed = math.inf
     for count in range(2, 12):
