@@ -8,7 +8,9 @@ and decoding requests takes the sum of both. Front-end times are off, for DynoSi
 
 Prints the percentiles of TTFT, TPOT and E2E side by side, and the ratio of speeds; exits with 1 unless all fleets that
 must agree do within 3 % and ours is 100 times faster. Speed: its own wall time of the replay, against ours of adding
-the requests and simulating them, compiled, the fastest of five; neither reads files nor compiles in it.
+the requests and simulating them, compiled; the fastest of three and of five. Neither reads files nor compiles in it. Its cache has
+blocks of 16 tokens, vLLM's default; for speed it runs again with blocks of 64, which makes it several times faster, and
+without a report by request.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from autoscaler.simulator.fleet import SimulatedFleet, compiled_kernel
 from autoscaler.simulator.model import Serving, replica_model
 from autoscaler.traces.load import load_trace
 
-BLOCK_TOKENS = 16
+BLOCK_TOKENS, FAST_BLOCK_TOKENS = 16, 64
 PREFIX_BLOCK_TOKENS = 512
 TOLERANCE, LEAST_RATIO = 0.03, 100.0
 QUANTILES = (50, 90, 99)
@@ -108,15 +110,13 @@ def ours(fleet: Fleet, requests: Traffic) -> tuple[dict[str, np.ndarray], float]
 def theirs(
     fleet: Fleet, requests: Traffic, python: Path, profile: dict[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Return seconds by request, and the wall time that the replay itself reports, without a report by request."""
+    """Return seconds by request, and the least wall time that the replay itself reports."""
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder, "profile.npz"), **profile)
         write_trace(Path(folder, "trace.jsonl"), requests)
         kv_tokens = replica_model(fleet.preset).kv_tokens
         engine = {
             "planner_profile_data": str(Path(folder, "profile.npz")),
-            "block_size": BLOCK_TOKENS,
-            "num_gpu_blocks": kv_tokens // BLOCK_TOKENS,
             "max_num_seqs": fleet.max_sequences,
             "max_num_batched_tokens": fleet.budget_tokens,
             "enable_prefix_caching": False,
@@ -124,11 +124,18 @@ def theirs(
         command = [
             str(python), "-m", "dynamo.replay", str(Path(folder, "trace.jsonl")), "--replay-mode", "offline",
             "--router-mode", "round_robin", "--num-workers", str(fleet.replicas),
-            "--extra-engine-args", json.dumps(engine), "--report-json", str(Path(folder, "report.json")),
         ]  # fmt: skip
-        run(command, folder)
-        wall = json.loads(Path(folder, "report.json").read_text(encoding="utf-8"))["wall_time_ms"] / 1e3
-        run([*command, "--report-jsonl", str(Path(folder, "requests.jsonl"))], folder)
+
+        def replay(block_tokens: int) -> dict[str, Any]:
+            blocks = {"block_size": block_tokens, "num_gpu_blocks": kv_tokens // block_tokens}
+            arguments = ["--extra-engine-args", json.dumps(engine | blocks)]
+            by_one = ["--report-jsonl", str(Path(folder, "requests.jsonl"))] if block_tokens == BLOCK_TOKENS else []
+            run([*command, *arguments, "--report-json", str(Path(folder, "report.json")), *by_one], folder)
+            report: dict[str, Any] = json.loads(Path(folder, "report.json").read_text(encoding="utf-8"))
+            return report
+
+        wall = min(replay(FAST_BLOCK_TOKENS)["wall_time_ms"] for _ in range(3)) / 1e3
+        replay(BLOCK_TOKENS)
         lines = Path(folder, "requests.jsonl").read_text(encoding="utf-8").splitlines()
     return by_request([json.loads(line) for line in lines]), wall
 
