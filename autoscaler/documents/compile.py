@@ -19,6 +19,7 @@ from autoscaler.errors import DocumentError, Problem
 from autoscaler.rules.base import PolicyContext
 from autoscaler.rules.pending_requests import PendingRequests
 from autoscaler.rules.registry import BUILT_IN
+from autoscaler.rules.schedule import Schedule
 from autoscaler.signals.presets import BACKENDS, resolve
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, origin:
     if spec.backend not in BACKENDS:
         allowed = f"must be one of {listed(BACKENDS)}{close_match(spec.backend, BACKENDS)}"
         return [_problem(origin, ("spec", "backend"), spec.backend, allowed)]
-    problems = _zero_misfits(autoscaler, policy, origin)
+    problems = [*_zero_misfits(autoscaler, policy, origin), *_schedule_misfits(autoscaler, policy, origin)]
     for rule in policy.compiled_rules:
         for request in rule.needs:
             known = request.name in spec.signals or request.key in spec.signals
@@ -276,6 +277,25 @@ def _zero_misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, or
         )
         return [_problem(origin, ("spec", "signals"), None, allowed)]
     return []
+
+
+def _schedule_misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, origin: Origin) -> list[Problem]:
+    """Return the windows whose bounds and those of the document have no count in common."""
+    spec = autoscaler.spec
+    place = ("spec", "policy", "rules") if spec.policy is not None else ("spec", "policyRef")
+    problems = []
+    schedules = [rule for rule in policy.rules if isinstance(rule, Schedule)]
+    for rule in schedules:
+        for number, window in enumerate(rule.windows):
+            most = spec.max_replicas if window.max_replicas is None else window.max_replicas
+            if window.min_replicas <= spec.max_replicas and most >= spec.min_replicas:
+                continue
+            allowed = (
+                f"the window {number + 1} of the rule {rule.name!r}, {window.min_replicas} to {most} replicas, and the "
+                f"document's {spec.min_replicas} to {spec.max_replicas} have no count in common"
+            )
+            problems.append(_problem(origin, place, None, allowed))
+    return problems
 
 
 def _problem(origin: Origin, location: tuple[str, ...], value: object, allowed: str) -> Problem:

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 from autoscaler.engine.proposal import Role
 from autoscaler.rules.gpu_utilization import GpuUtilization
 from autoscaler.rules.queue_depth import QueueDepth
+from autoscaler.rules.request_rate import RequestRate
+from autoscaler.rules.schedule import Schedule
+from autoscaler.rules.target_tracking import TargetTracking
+from autoscaler.rules.token_rate import TokenRate
 
 if TYPE_CHECKING:
     from autoscaler.documents.compile import CompiledTarget
@@ -16,6 +20,11 @@ if TYPE_CHECKING:
 ONLY_GUARDS = "only guards and no sizing rule: nothing ever lowers the count; add pendingRequests"
 ONLY_QUEUE = (
     "queueDepth is the only sizing rule: a queue is backlog and not demand, so the count cycles; add pendingRequests"
+)
+ONLY_RATES = "only rates size: full replicas show what they serve and not what is asked of them; add pendingRequests"
+SIZED_BY_LATENCY = "targetTracking sizes by a latency, which is not linear in replicas: guard it with the rule latency"
+TWO_SCHEDULES = (
+    "two rules of type schedule: their bounds intersect, and the first one wins; one with all windows is clearer"
 )
 SIZED_BY_GPU = (
     "gpuUtilization sizes: a GPU is 93 % busy at 6 % of an LLM's capacity, so the count runs to the maximum; "
@@ -51,6 +60,12 @@ def rule_warnings(rules: tuple[Rule, ...]) -> tuple[str, ...]:
         found.append(ONLY_GUARDS)
     elif all(isinstance(rule, QueueDepth) for rule in sizing):
         found.append(ONLY_QUEUE)
+    elif all(isinstance(rule, RequestRate | TokenRate) for rule in sizing):
+        found.append(ONLY_RATES)
+    if any(isinstance(rule, TargetTracking) and rule.quantile is not None for rule in sizing):
+        found.append(SIZED_BY_LATENCY)
+    if sum(isinstance(rule, Schedule) for rule in rules) > 1:
+        found.append(TWO_SCHEDULES)
     if any(isinstance(rule, GpuUtilization) for rule in sizing):
         found.append(SIZED_BY_GPU)
     return tuple(found)

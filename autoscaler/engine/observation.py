@@ -36,6 +36,8 @@ GATEWAY_REQUESTS = "gatewayRequests"
 """Requests held in front of the backend: alive at zero replicas."""
 REQUEST_RATE = "requestRate"
 TOKEN_RATE = "tokenRate"  # noqa: S105 - tokens of text
+CPU_UTILIZATION = "cpuUtilization"
+"""Mean over the replicas, in percent of what they request."""
 GPU_UTILIZATION = "gpuUtilization"
 """Mean over the replicas' GPUs, in percent."""
 KV_CACHE_UTILIZATION = "kvCacheUtilization"

@@ -61,7 +61,7 @@ def hold(current: int, reason: Reason, why: str, state: State, now: float) -> Ou
 def asleep(
     observation: Observation, asked: Asked, state: State, spec: EngineSpec, bounds: Bounds, now: float
 ) -> Outcome:
-    """Return what a target at zero replicas should have: nothing, or as many as its held requests or a schedule wake."""
+    """Return what a target at zero replicas should have: nothing, or as many as held requests or a schedule wake."""
     backoff = Backoff(state.backoff_seconds, state.probe_at)
     zero = spec.scale_to_zero
     if zero is None or not spec.zero_allowed:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+    from autoscaler.engine.fleet import Fleet
     from autoscaler.engine.observation import Signal
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
@@ -34,12 +35,8 @@ class PolicyContext(NamedTuple):
     """Of the policy's `pendingRequests` rule; None without one."""
 
 
-class RuleModel(BaseModel):
-    """The base of every rule: parameters in camelCase, unknown ones refused, nothing changed after it was read.
-
-    A subclass adds `type` (a Literal with a default), `name` (defaults to the type), `role`, `needs` and `propose`,
-    and so fulfils `autoscaler.engine.proposal.Rule`.
-    """
+class Parameters(BaseModel):
+    """A rule's parameters, or a part of them: camelCase, unknown ones refused, nothing changed after it was read."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -49,6 +46,14 @@ class RuleModel(BaseModel):
         validate_by_alias=True,
         use_attribute_docstrings=True,
     )
+
+
+class RuleModel(Parameters):
+    """The base of every rule.
+
+    A subclass adds `type` (a Literal with a default), `name` (defaults to the type), `role`, `needs` and `propose`,
+    and so fulfils `autoscaler.engine.proposal.Rule`.
+    """
 
     def bind(self, context: PolicyContext) -> Self:  # noqa: ARG002 - a rule that needs nothing of it is the usual case
         """Return the rule as it stands in one target's policy: parameters left out are taken from `context`."""
@@ -80,6 +85,25 @@ def size(signals: Mapping[str, Signal], key: str, target_per_replica: float) -> 
             reason = f"{signal.value:g} {key} / {target_per_replica:g} per replica = {demand:.3g}, {missing(signal)}"
             return Proposal(Kind.DEMAND, demand, reason, blocks_decrease=True)
     return not_known(opaque(signal, key))
+
+
+def ratio(signals: Mapping[str, Signal], key: str, target: float, fleet: Fleet, unit: str = "") -> Proposal:
+    """Return the demand of a signal that is the same whatever the number of replicas: ready x value / target.
+
+    Worked: 4 ready at 90 % with a target of 60 % fill 6. As a HorizontalPodAutoscaler's `Utilization` and `Value`,
+    it rests on the ready replicas; without one there is nothing to multiply, and no opinion.
+    """
+    signal = signals.get(key)
+    if signal is None or signal.value is None or signal.quality not in (Quality.OK, Quality.PARTIAL):
+        return not_known(opaque(signal, key))
+    ready = min(fleet.ready, fleet.spec_replicas)
+    if not fleet.known or not ready:
+        return not_known(f"{key} is a ratio, and no replica is known to be ready")
+    demand = ready * signal.value / target
+    reason = f"{ready} ready * {signal.value:.3g}{unit} / {target:g}{unit} = {demand:.3g}"
+    if signal.quality is Quality.PARTIAL:
+        return Proposal(Kind.DEMAND, demand, f"{reason}, {missing(signal)}", blocks_decrease=True)
+    return Proposal(Kind.DEMAND, demand, reason)
 
 
 def missing(signal: Signal) -> str:

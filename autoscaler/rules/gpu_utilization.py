@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from autoscaler.engine.observation import GPU_UTILIZATION, PENDING_REQUESTS, QUEUE_DEPTH, Quality, SignalRequest
-from autoscaler.engine.proposal import Kind, Proposal, Role, abstain
-from autoscaler.rules.base import Name, Percent, missing, not_known, opaque
+from autoscaler.engine.proposal import Role, abstain
+from autoscaler.rules.base import Name, Percent, opaque, ratio
 from autoscaler.rules.guard import GuardModel, Reading, sign_of_load
 
 if TYPE_CHECKING:
     from autoscaler.engine.fleet import Fleet
-    from autoscaler.engine.observation import Observation, Signal
-    from autoscaler.engine.proposal import Memory
+    from autoscaler.engine.observation import Observation
+    from autoscaler.engine.proposal import Memory, Proposal
 
 
 class GpuUtilization(GuardModel):
@@ -42,7 +42,7 @@ class GpuUtilization(GuardModel):
         """Return a step up, a veto or no opinion; as a sizing rule a demand."""
         signal = observation.signals.get(GPU_UTILIZATION)
         if self.role is Role.SIZE:
-            return self._size(signal, fleet), memory
+            return ratio(observation.signals, GPU_UTILIZATION, self.target_percent, fleet, " %"), memory
         if signal is None or signal.value is None or signal.quality is not Quality.OK:
             return abstain(opaque(signal, GPU_UTILIZATION) or f"{GPU_UTILIZATION} is partial: no opinion"), memory
         if not fleet.known or not fleet.ready:
@@ -53,16 +53,3 @@ class GpuUtilization(GuardModel):
         if value >= limit and not sign_of_load(signals, fleet, self.pending_target_per_replica):
             return self._quiet(memory, f"{text}, but no other sign of load")
         return self._guard(Reading(value, limit, limit, text), signals, fleet, memory, now)
-
-    def _size(self, signal: Signal | None, fleet: Fleet) -> Proposal:
-        """Return ready x utilization / target, e.g. 4 ready at 90 % with a target of 60 % fill 6 replicas."""
-        if signal is None or signal.value is None or signal.quality not in (Quality.OK, Quality.PARTIAL):
-            return not_known(opaque(signal, GPU_UTILIZATION))
-        ready = min(fleet.ready, fleet.spec_replicas)
-        if not fleet.known or not ready:
-            return not_known(f"{GPU_UTILIZATION} is a ratio, and no replica is known to be ready")
-        demand = ready * signal.value / self.target_percent
-        reason = f"{ready} ready * {signal.value:.3g} % / {self.target_percent:g} % = {demand:.3g}"
-        if signal.quality is Quality.PARTIAL:
-            return Proposal(Kind.DEMAND, demand, f"{reason}, {missing(signal)}", blocks_decrease=True)
-        return Proposal(Kind.DEMAND, demand, reason)

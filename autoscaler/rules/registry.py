@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 
 from autoscaler.errors import UsageError
 from autoscaler.rules.base import RuleModel
+from autoscaler.rules.cpu_utilization import CpuUtilization
 from autoscaler.rules.gpu_utilization import GpuUtilization
+from autoscaler.rules.kv_cache_utilization import KvCacheUtilization
 from autoscaler.rules.latency import Latency
 from autoscaler.rules.pending_requests import PendingRequests
 from autoscaler.rules.queue_depth import QueueDepth
+from autoscaler.rules.request_rate import RequestRate
+from autoscaler.rules.schedule import Schedule
+from autoscaler.rules.target_tracking import TargetTracking
 from autoscaler.rules.threshold import Threshold
+from autoscaler.rules.token_rate import TokenRate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +29,19 @@ Registry = MappingProxyType[str, type[RuleModel]]
 BUILT_IN: Registry = MappingProxyType(
     {
         str(rule.model_fields["type"].default): rule
-        for rule in (PendingRequests, QueueDepth, Latency, GpuUtilization, Threshold)
+        for rule in (
+            PendingRequests,
+            QueueDepth,
+            RequestRate,
+            TokenRate,
+            TargetTracking,
+            Threshold,
+            CpuUtilization,
+            Latency,
+            GpuUtilization,
+            KvCacheUtilization,
+            Schedule,
+        )
     }
 )
 

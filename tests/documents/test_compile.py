@@ -161,6 +161,45 @@ def test_zero_takes_both_and_a_wake_signal(problems, minimum, zero, wake, says):
     assert problems(f"{text}---\n{policy}") == says
 
 
+@pytest.mark.parametrize(
+    ("windows", "says"),
+    [
+        ([(4, None)], []),
+        ([(0, 2)], []),
+        ([(10, 10), (2, 2)], []),
+        ([(4, None), (11, None)], ["the window 2 of the rule 'schedule', 11 to 10 replicas"]),
+        ([(0, 1)], ["the window 1 of the rule 'schedule', 0 to 1 replicas"]),
+        (
+            [(0, 1), (20, 30)],
+            [
+                "the window 1 of the rule 'schedule', 0 to 1 replicas",
+                "the window 2 of the rule 'schedule', 20 to 30 replicas",
+            ],
+        ),
+    ],
+)
+def test_each_window_of_a_schedule_must_meet_the_documents_bounds(problems, windows, says):
+    """An empty intersection is found when the document is read, not at eight in the morning."""
+    items = [
+        f'{{start: "0 {hour} * * *", end: "30 {hour} * * *", minReplicas: {least}'
+        + ("}" if most is None else f", maxReplicas: {most}}}")
+        for hour, (least, most) in enumerate(windows)
+    ]
+    text = changed(AUTOSCALER, ("minReplicas: 0", "minReplicas: 2"))
+    policy = changed(
+        POLICY,
+        ("  scaleToZero: {idleAfterSeconds: 900}\n", ""),
+        (
+            "    - {type: gpuUtilization, targetPercent: 80}\n",
+            f"    - {{type: schedule, windows: [{', '.join(items)}]}}\n",
+        ),
+    )
+    rest = ", and the document's 2 to 10 have no count in common"
+    assert problems(f"{text}---\n{policy}") == [
+        f"docs.yaml:12 (document 1): spec.policyRef: {one}{rest}" for one in says
+    ]
+
+
 def test_a_signal_that_the_backend_lacks_is_named_with_the_rule(problems):
     """TGI has no histogram of the first token; a query of the document's own makes up for it."""
     text = changed(AUTOSCALER, ("backend: vllm", "backend: tgi"))

@@ -3,7 +3,17 @@ from __future__ import annotations
 import pytest
 
 from autoscaler.documents.compile import compile_all
-from autoscaler.documents.lint import ONLY_GUARDS, ONLY_QUEUE, SIZED_BY_GPU, rule_warnings, source_warnings, warnings
+from autoscaler.documents.lint import (
+    ONLY_GUARDS,
+    ONLY_QUEUE,
+    ONLY_RATES,
+    SIZED_BY_GPU,
+    SIZED_BY_LATENCY,
+    TWO_SCHEDULES,
+    rule_warnings,
+    source_warnings,
+    warnings,
+)
 from autoscaler.documents.load import load
 from autoscaler.documents.policy import ScalingPolicySpec
 from tests.documents.texts import AUTOSCALER, POLICY, changed
@@ -14,11 +24,22 @@ LATENCY = {"type": "latency", "signal": "endToEnd", "objectiveSeconds": 2}
 GPU_GUARD = {"type": "gpuUtilization", "targetPercent": 80}
 GPU_SIZE = {**GPU_GUARD, "role": "size"}
 STEPS = {"type": "threshold", "signal": "kvCacheUtilization", "above": 90}
+RATE = {"type": "requestRate", "targetPerReplica": 2}
+TOKENS = {"type": "tokenRate", "targetPerReplica": 900}
+TRACKED = {"type": "targetTracking", "signal": "mine", "form": "Value", "target": 5}
+SLOW = {**TRACKED, "signal": "endToEnd", "quantile": 0.9}
+HOURS = {"type": "schedule", "windows": [{"start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 2}]}
 
 
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
+        ([RATE, TOKENS], (ONLY_RATES,)),
+        ([RATE, TOKENS, QUEUE], ()),
+        ([TRACKED, HOURS], ()),
+        ([SLOW], (SIZED_BY_LATENCY,)),
+        ([HOURS], (ONLY_GUARDS,)),
+        ([PENDING, HOURS, {**HOURS, "name": "more"}], (TWO_SCHEDULES,)),
         ([PENDING], ()),
         ([PENDING, QUEUE, LATENCY, GPU_GUARD], ()),
         ([STEPS], ()),

@@ -14,15 +14,15 @@ from autoscaler.rules.registry import BUILT_IN
 from tests.documents.texts import AUTOSCALER, POLICY, changed
 from tests.rules.builders import answer, fleet, signal
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "token_rate.py"
-WITH_IT = changed(POLICY, ("{type: queueDepth, targetPerReplica: 4}", "{type: tokenRate, tokensPerSecond: 1500}"))
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "output_tokens.py"
+WITH_IT = changed(POLICY, ("{type: queueDepth, targetPerReplica: 4}", "{type: outputTokens, tokensPerSecond: 1500}"))
 
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A way to install a package that has an entry point of the group."""
 
-    def install(code: str, value: str, name: str = "tokenRate") -> None:
+    def install(code: str, value: str, name: str = "outputTokens") -> None:
         (tmp_path / "some_rules.py").write_text(code)
         information = tmp_path / "some_rules-1.0.dist-info"
         information.mkdir(exist_ok=True)
@@ -48,9 +48,9 @@ def test_the_example_loads_and_proposes_either_way(way, installed, file):
     if way == "file":
         known = registry([EXAMPLE], installed=False)
     else:
-        installed(EXAMPLE.read_text(encoding="utf-8"), "some_rules:TokenRate")
+        installed(EXAMPLE.read_text(encoding="utf-8"), "some_rules:OutputTokens")
         known = registry()
-    assert known.keys() - BUILT_IN.keys() == {"tokenRate"}
+    assert known.keys() - BUILT_IN.keys() == {"outputTokens"}
     (target,) = compile_all(load([file(f"{AUTOSCALER}---\n{WITH_IT}")], known))
     rule = target.spec.rules[1]
     assert "tokenRate" in [request.key for request in target.requests]
@@ -110,9 +110,9 @@ def test_a_rule_file_that_is_missing_or_no_python_is_told_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ("some_rules:Absent", r"entry point tokenRate = some_rules:Absent: cannot be imported: AttributeError"),
-        ("absent_package:X", r"entry point tokenRate = absent_package:X: cannot be imported: ModuleNotFoundError"),
-        ("some_rules:Literal", r"entry point tokenRate = some_rules:Literal: .* must be a subclass of"),
+        ("some_rules:Absent", r"entry point outputTokens = some_rules:Absent: cannot be imported: AttributeError"),
+        ("absent_package:X", r"entry point outputTokens = absent_package:X: cannot be imported: ModuleNotFoundError"),
+        ("some_rules:Literal", r"entry point outputTokens = some_rules:Literal: .* must be a subclass of"),
     ],
 )
 def test_an_entry_point_that_is_wrong_is_told_by_name(installed, value, says):
@@ -124,5 +124,5 @@ def test_an_entry_point_that_is_wrong_is_told_by_name(installed, value, says):
 
 def test_installed_plug_ins_can_be_left_out(installed):
     """The simulator's results should not depend on what else is installed."""
-    installed(EXAMPLE.read_text(encoding="utf-8"), "some_rules:TokenRate")
+    installed(EXAMPLE.read_text(encoding="utf-8"), "some_rules:OutputTokens")
     assert registry(installed=False) == BUILT_IN

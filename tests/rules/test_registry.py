@@ -47,8 +47,11 @@ class Silent(RuleModel):
 
 
 def test_the_built_in_types():
-    """The five types that documents may use out of the box; each class' type is its key, and its default name."""
-    assert list(BUILT_IN) == ["pendingRequests", "queueDepth", "latency", "gpuUtilization", "threshold"]
+    """The types that documents may use out of the box; each class' type is its key, and its default name."""
+    assert set(BUILT_IN) == {
+        *("pendingRequests", "queueDepth", "requestRate", "tokenRate", "targetTracking", "threshold"),
+        *("cpuUtilization", "latency", "gpuUtilization", "kvCacheUtilization", "schedule"),
+    }
     for kind, rule in BUILT_IN.items():
         assert rule.model_fields["type"].default == kind
         assert rule.model_fields["name"].default == kind
@@ -74,6 +77,12 @@ def test_every_parameter_says_what_it_means():
         BUILT_IN["gpuUtilization"](target_percent=1),
         BUILT_IN["gpuUtilization"](target_percent=1, role=Role.SIZE),
         BUILT_IN["threshold"](signal="kvCacheUtilization", above=1),
+        BUILT_IN["requestRate"](target_per_replica=1),
+        BUILT_IN["tokenRate"](target_per_replica=1),
+        BUILT_IN["cpuUtilization"](target_percent=1),
+        BUILT_IN["kvCacheUtilization"](target_percent=1),
+        BUILT_IN["targetTracking"](signal="mine", form="Value", target=1),
+        BUILT_IN["targetTracking"](signal="mine", form="AverageValue", target=1),
     ],
     ids=lambda rule: f"{rule.name} {rule.role}",
 )

@@ -7,9 +7,16 @@ from autoscaler.engine.observation import Quality
 from autoscaler.engine.proposal import Kind, Proposal, Role
 from autoscaler.rules.pending_requests import PendingRequests
 from autoscaler.rules.queue_depth import QueueDepth
+from autoscaler.rules.request_rate import RequestRate
+from autoscaler.rules.token_rate import TokenRate
 from tests.rules.builders import answer, ask, fleet, signal
 
-RULES = [PendingRequests(target_per_replica=24), QueueDepth(target_per_replica=4)]
+RULES = [
+    PendingRequests(target_per_replica=24),
+    QueueDepth(target_per_replica=4),
+    RequestRate(target_per_replica=2),
+    TokenRate(target_per_replica=900),
+]
 
 
 @pytest.mark.parametrize("ready", [0, 1, 40])

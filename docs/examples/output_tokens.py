@@ -8,13 +8,13 @@ from autoscaler.engine.proposal import Role
 from autoscaler.rules.base import Positive, RuleModel, size
 
 
-class TokenRate(RuleModel):
+class OutputTokens(RuleModel):
     """One replica for every `tokensPerSecond` that are generated."""
 
-    type: Literal["tokenRate"] = "tokenRate"
-    name: str = "tokenRate"
+    type: Literal["outputTokens"] = "outputTokens"
+    name: str = "outputTokens"
     tokens_per_second: Positive
-    """In documents: `{type: tokenRate, tokensPerSecond: 1500}`."""
+    """In documents: `{type: outputTokens, tokensPerSecond: 1500}`."""
 
     role: ClassVar = Role.SIZE
     needs: ClassVar = (SignalRequest("tokenRate"),)
