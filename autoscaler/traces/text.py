@@ -69,7 +69,7 @@ def _unpack_zstandard(path: object, data: bytes) -> bytes:
         except (module.ZstdError, EOFError) as error:
             raise _damaged(path, error) from error
     raise TraceError(
-        f"{path}: is packed with Zstandard: needs the package zstandard (pip install zstandard), "
+        f"{path}: is packed with Zstandard: needs the package zstandard (pip install 'inference-autoscaler[zstd]'), "
         "or Python 3.14; or unpack it with `zstd -d`"
     )
 

@@ -170,6 +170,8 @@ def test_a_small_cache_forgets_what_was_used_least_recently():
     requests = [(1024, [1, 2]), (1024, [1, 3]), (512, [4]), (1024, [1, 2]), (1024, [1, 3])]
     assert hits(requests, PrefixCache()) == [0, 512, 0, 1023, 1023]
     assert hits(requests, PrefixCache(3 * 512)) == [0, 512, 0, 512, 512]
+    full = [(1536, [1, 2, 3]), (512, [4]), (1536, [1, 2, 3])]
+    assert hits(full, PrefixCache(3 * 512)) == [0, 0, 1024]
 
 
 def test_a_large_enough_cache_is_an_unlimited_one():
@@ -291,7 +293,9 @@ def test_zstandard_without_a_package_says_what_to_install(write, monkeypatch):
     """The message names the package, and a way without it."""
     monkeypatch.setitem(sys.modules, "zstandard", None)
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
-    with pytest.raises(TraceError, match=re.escape("needs the package zstandard (pip install zstandard)")):
+    with pytest.raises(
+        TraceError, match=re.escape("needs the package zstandard (pip install 'inference-autoscaler[zstd]')")
+    ):
         load_trace(write(b"\x28\xb5\x2f\xfd....", "trace.csv.zst"))
 
 
@@ -350,6 +354,7 @@ BAD = {
     lines(mooncake(-1)): "line 1, key timestamp: must be a finite number of milliseconds, 0 or more (found '-1')",
     lines(mooncake(True)): "line 1, key timestamp: must be a finite number",
     lines(mooncake("1")): "line 1, key timestamp: must be a finite number",
+    lines(mooncake(prompt=True)): "line 1, key input_length: must be a whole number from 0",
     lines(mooncake(prompt=1.5)): "line 1, key input_length: must be a whole number from 0",
     lines(mooncake(output=2**31)): "line 1, key output_length: must be a whole number from 0",
     lines(mooncake(hash_ids=[1, "a"])): "line 1, key hash_ids: must be a list of whole numbers",

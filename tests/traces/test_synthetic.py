@@ -17,7 +17,7 @@ from autoscaler.documents.scenario import (
     Weekly,
 )
 from autoscaler.errors import TraceError
-from autoscaler.traces.gaps import draw, shape_of
+from autoscaler.traces.gaps import draw, shape_of, whole_counts
 from autoscaler.traces.synthetic import generate
 
 BASE = GeneratedTraffic(requests_per_second=10.0)
@@ -164,3 +164,11 @@ def test_lognormal_lengths_have_their_cv():
     prompts = generate(GeneratedTraffic(requests_per_second=50.0, prompt_tokens=lengths), 4000.0, 17).prompt_tokens
     assert prompts.mean() == pytest.approx(5000, rel=0.01)
     assert prompts.std() / prompts.mean() == pytest.approx(np.sqrt(np.exp(0.25) - 1), rel=0.02)
+
+
+def test_whole_counts_have_their_mean():
+    """Over many seeds, windows of 0.3 and 1.6 requests have as many in the mean, and their sum is never off by one."""
+    streams = [np.random.Generator(np.random.PCG64(seed)) for seed in range(4000)]
+    found = np.array([whole_counts(np.array([0.3, 1.6]), stream) for stream in streams])
+    np.testing.assert_allclose(found.mean(axis=0), [0.3, 1.6], atol=0.03)
+    assert set(found.sum(axis=1).tolist()) == {1, 2}

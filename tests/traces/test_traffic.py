@@ -139,6 +139,7 @@ DOCUMENTS = {
     "rates": {"trace": {"path": "counts.csv", "lengths": {"fromTrace": "own.csv"}}},
     "generator": {"generator": {"durationSeconds": 100}},
     "mix": {"mix": [{"path": "own.csv", "weight": 1}, {"path": "other.csv", "weight": 1}]},
+    "twice the same": {"mix": [{"path": "counts.csv"}, {"path": "counts.csv"}]},
     "hits": {"trace": {"path": "chat.jsonl", "prefixCache": {"capacityTokens": 4096}}},
 }
 

@@ -78,6 +78,18 @@ def test_jitter_stays_inside_its_slot():
     assert spread.grid_seconds == 0
 
 
+@pytest.mark.parametrize("share", [0.0, 0.999])
+def test_slots_begin_exactly_on_their_grid(share):
+    """However little or much a request is moved, a stamp beside the grid is first put on it."""
+
+    class Same:
+        def random(self, count):
+            return np.full(count, share)
+
+    moved = transform.jitter(make([2.999, 6.002], grid_seconds=3.0), 3.0, Same()).arrival_seconds
+    np.testing.assert_allclose(moved, [3 + 3 * share, 6 + 3 * share], rtol=1e-12)
+
+
 def test_jitter_of_another_width_does_not_snap():
     """Without a grid of this width, every request is moved later by less than the width."""
     trace = make([0.2, 1.7, 9.9])
