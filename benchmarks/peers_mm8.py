@@ -154,6 +154,9 @@ def main() -> int:
     if options.only:
         print(json.dumps(measure(options.only, options.customers)))
         return 0
+    if subprocess.run([options.peers_python, "-c", "import simpy, ciw"], check=False, capture_output=True).returncode:
+        print("needs simpy and ciw here, or --peers-python: the interpreter of an environment that has them")
+        return 0
     found = {name: elsewhere(options.peers_python, name, options.customers) for name in ("SimPy", "Ciw")}
     found["ours"] = elsewhere(Path(sys.executable), "ours", options.customers)
     expected = erlang_wait()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 8
 """Groups with fewer rows cannot be split in halves."""
+LEAST_DONORS = 2
 BUDGET = 0.05
 
 
@@ -99,7 +100,11 @@ def physics(row: Row) -> np.ndarray:
 
 
 def by_pair(rows: Sequence[Row], compiled: Advance | None) -> list[Replayed]:
-    """Return all rows, each with coefficients from other pairs: of its engine if any has it, else of all engines."""
+    """Return all rows, each with coefficients from other pairs.
+
+    These are of its own engine if two other pairs at least have it, else of all engines: one pair alone does not tell
+    what belongs to the GPU or the model, and what to the engine.
+    """
     slopes: dict[Row, np.ndarray] = {}
     for group in groups((row for row in rows if not row.cache_binds), lambda row: row.group).values():
         own = fit(group, compiled)
@@ -108,7 +113,8 @@ def by_pair(rows: Sequence[Row], compiled: Advance | None) -> list[Replayed]:
     for pair, group in groups(rows, lambda row: row.pair).items():
         for backend in sorted({row.backend for row in group}):
             others = [row for row in slopes if row.pair != pair and row.dense == group[0].dense]
-            donors = [row for row in others if row.backend == backend] or others
+            same = [row for row in others if row.backend == backend]
+            donors = same if len({row.pair for row in same}) >= LEAST_DONORS else others
             tpot = np.array([row.tpot_seconds for row in donors])
             constants = solve(np.array([slopes[row] @ physics(row) for row in donors]), tpot)
             mine = [row for row in group if row.backend == backend]
