@@ -27,20 +27,18 @@ from autoscaler.peers.hpa_calculator import (
     value_replicas,
 )
 from autoscaler.peers.hpa_controller import ABLE, ACTIVE, LIMITED, Failed, History, Rulebook, reconcile
-from autoscaler.peers.hpa_pods import CPU, Patience, Pod, PodMetric
-from autoscaler.peers.look import is_absent, known, live, per_replica_mean, requests_of
+from autoscaler.peers.hpa_observed import in_milli, pods_of, shares_of, total_milli
+from autoscaler.peers.hpa_pods import CPU, Patience
+from autoscaler.peers.look import live, requests_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from autoscaler.engine.observation import Observation, Signal, SignalRequest
+    from autoscaler.engine.observation import Observation, SignalRequest
     from autoscaler.engine.state import State
     from autoscaler.peers.hpa_calculator import Proposed
     from autoscaler.peers.hpa_controller import Outcome
-
-_REQUEST_MILLI = 100_000
-"""Every pod's request: a sample in thousandths of a percent is then its share of it."""
 
 
 class MetricType(StrEnum):
@@ -171,9 +169,9 @@ class Hpa(PeerModel):
             if isinstance(total, Invalid):
                 return total
             if metric.value is not None:
-                return value_replicas(current, total, _milli(metric.value), pods, tolerances)
+                return value_replicas(current, total, in_milli(metric.value), pods, tolerances)
             return average_value_replicas(
-                len(live(observation)), total, _milli(metric.average_value or 0.0), tolerances
+                len(live(observation)), total, in_milli(metric.average_value or 0.0), tolerances
             )
         shares = shares_of(observation, metric.signals[0])
         if isinstance(shares, Invalid):
@@ -183,65 +181,8 @@ class Hpa(PeerModel):
             target = metric.average_utilization
             return resource_replicas(current, target, metric.resource, pods, shares, tolerances, now, patience)
         resource = metric.resource if metric.type is MetricType.RESOURCE else ""
-        target = _milli(metric.average_value or 0.0)
+        target = in_milli(metric.average_value or 0.0)
         return pods_replicas(current, target, pods, shares, tolerances, now, resource, patience)
-
-
-def pods_of(observation: Observation) -> list[Pod]:
-    """Return the pods as the controller lists them, terminating ones too."""
-    return [
-        Pod(
-            replica.name,
-            replica.phase,
-            replica.terminating,
-            replica.ready,
-            replica.created_at,
-            replica.created_at if replica.ready_changed_at is None else replica.ready_changed_at,
-            _REQUEST_MILLI,
-        )
-        for replica in observation.replicas
-    ]
-
-
-def shares_of(observation: Observation, key: str) -> dict[str, PodMetric] | Invalid:
-    """Return a sample for each replica that reported, a sum being divided; invalid if the source failed."""
-    signal = observation.signals.get(key)
-    if is_absent(signal):
-        return {}
-    if signal is None or signal.quality not in (Quality.OK, Quality.PARTIAL, Quality.NAN):
-        return Invalid(f"unable to get metric {key}: {_why(signal)}")
-    by_age = sorted(live(observation), key=lambda pod: (not pod.ready, pod.ready_changed_at or pod.created_at))
-    names = [pod.name for pod in by_age if pod.phase != "Pending"]
-    count = len(names) if signal.quality is Quality.NAN else min(signal.pods, len(names))
-    mean = per_replica_mean(signal)
-    total = round((0.0 if mean is None else mean) * count * 1000)
-    return {
-        name: PodMetric(total // count + (place < total % count), signal.taken_at)
-        for place, name in enumerate(names[:count])
-    }
-
-
-def total_milli(observation: Observation, keys: Sequence[str]) -> int | Invalid:
-    """Return the sum of the signals in thousandths, absent ones left out; invalid if all are, or a source failed."""
-    found = []
-    for key in keys:
-        signal = observation.signals.get(key)
-        value = 0.0 if signal is not None and signal.quality is Quality.NAN else known(signal)
-        if value is not None:
-            found.append(round(value * 1000))
-        elif not is_absent(signal):
-            return Invalid(f"unable to get external metric {key}: {_why(signal)}")
-    if not found:
-        return Invalid("no metrics returned from external metrics API")
-    return sum(found)
-
-
-def _milli(target: float) -> int:
-    return max(round(target * 1000), 1)
-
-
-def _why(signal: Signal | None) -> str:
-    return "nobody collected it" if signal is None else f"{signal.quality.value} {signal.detail}".strip()
 
 
 def _as_proposal(result: Proposed | Failed) -> Proposal:
