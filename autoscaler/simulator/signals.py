@@ -17,12 +17,16 @@ import numpy as np
 
 from autoscaler.engine.observation import (
     COMPLETED_REQUESTS,
+    COUNTERS,
     GATEWAY_REQUESTS,
+    GENERATED_TOKENS,
     GPU_UTILIZATION,
     KV_CACHE_UTILIZATION,
     PENDING_REQUESTS,
+    PROMPT_TOKENS,
     QUEUE_DEPTH,
     REQUEST_RATE,
+    STARTED_REQUESTS,
     TOKEN_RATE,
     Quality,
     Signal,
@@ -47,9 +51,15 @@ _HISTOGRAMS = {
     "timeToFirstToken": kernel.FIRST_TOKEN_TIME,
     "endToEnd": kernel.TOTAL_TIME,
 }
-_COUNTERS: Mapping[str, Callable[[Snapshot], Integers]] = {
+_RATES: Mapping[str, Callable[[Snapshot], Integers]] = {
     REQUEST_RATE: lambda rows: rows.completed,
     TOKEN_RATE: lambda rows: rows.output_tokens,
+}
+_TOTALS: Mapping[str, Callable[[Snapshot], Integers]] = {
+    COMPLETED_REQUESTS: lambda rows: rows.completed,
+    STARTED_REQUESTS: lambda rows: rows.histograms[:, kernel.FIRST_TOKEN_TIME].sum(axis=1),
+    PROMPT_TOKENS: lambda rows: rows.prompt_tokens,
+    GENERATED_TOKENS: lambda rows: rows.output_tokens,
 }
 MODELLED = "modelled: the share of time in which an iteration runs"
 
@@ -74,7 +84,7 @@ class Monitoring:
         self.epoch_seconds = epoch_seconds
         self.scrapes: deque[Snapshot] = deque()
         self.held = 0
-        self.tally: Tally | None = None
+        self.tallies: dict[str, Tally] = {}
 
     def scrape(self, snapshot: Snapshot, held: int) -> None:
         """Sample the replicas that serve, and the number of requests that the gateway holds."""
@@ -113,7 +123,7 @@ class _Look:
             return self._known(request, float(self._monitoring.held), 0, 0)
         if not self._ready:
             return unknown(request, Quality.NO_PODS, "no replica is ready")
-        if request.name in _COUNTERS or request.name in _HISTOGRAMS:
+        if request.name in _RATES or request.name in _HISTOGRAMS:
             return self._over_window(request)
         if not len(self._live):
             return unknown(request, Quality.EMPTY, "no ready replica was scraped yet")
@@ -139,7 +149,7 @@ class _Look:
             return float(100.0 * rows.held_tokens[live].max() / self._monitoring.model.kv_tokens)
         if name == GPU_UTILIZATION:
             return self._busy_percent()
-        return self._completed() if name == COMPLETED_REQUESTS else None
+        return self._total(name) if name in COUNTERS else None
 
     def _busy_percent(self) -> float:
         """Return the mean over the ready replicas since the scrape before; those not scraped count as idle."""
@@ -154,12 +164,20 @@ class _Look:
                 total += (float(self._rows.busy_seconds[row]) - earlier.get(number, 0.0)) / (self._rows.at - since)
         return 100.0 * total / len(self._ready)
 
-    def _completed(self) -> float:
-        numbers, counts = self._rows.number[self._live].tolist(), self._rows.completed[self._live].tolist()
-        readings = dict(zip(map(str, numbers), counts, strict=True))
-        created_at = {str(number): at for number, at in self._ready.items()}
-        self._monitoring.tally = tally(self._monitoring.tally, readings, created_at, self._rows.at)
-        return self._monitoring.tally.total
+    def _total(self, name: str) -> float:
+        counts = _TOTALS[name](self._rows)[self._live].tolist()
+        readings = dict(zip(self._live_names, counts, strict=True))
+        tallies = self._monitoring.tallies
+        tallies[name] = tally(tallies.get(name), readings, self._created_at, self._rows.at)
+        return tallies[name].total
+
+    @cached_property
+    def _live_names(self) -> list[str]:
+        return list(map(str, self._rows.number[self._live].tolist()))
+
+    @cached_property
+    def _created_at(self) -> dict[str, float]:
+        return {str(number): at for number, at in self._ready.items()}
 
     @cached_property
     def _spans(self) -> list[Span]:
@@ -174,7 +192,7 @@ class _Look:
         if request.name in _HISTOGRAMS:
             return self._quantile(request, pods)
         seconds = self._monitoring.scraping.window_seconds
-        parts = (rate(span, _COUNTERS[request.name], self._now, seconds) for span in self._spans)
+        parts = (rate(span, _RATES[request.name], self._now, seconds) for span in self._spans)
         return self._known(request, sum(float(part.sum()) for part in parts), pods)
 
     def _quantile(self, request: SignalRequest, pods: int) -> Signal:
