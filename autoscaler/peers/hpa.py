@@ -120,6 +120,21 @@ class Hpa(PeerModel):
         """The signals of all metrics."""
         return requests_of(key for metric in self.metrics for key in metric.signals)
 
+    def within(self, min_replicas: int, max_replicas: int) -> Self:
+        """Return the HPA with these bounds where it does not name its own; zero only where it may be."""
+        return super().within(min_replicas if self._sees_from_zero else max(min_replicas, 1), max_replicas)
+
+    @property
+    def _sees_from_zero(self) -> bool:
+        return any(metric.type in (MetricType.OBJECT, MetricType.EXTERNAL) for metric in self.metrics)
+
+    @model_validator(mode="after")
+    def _zero_needs_a_metric_without_pods(self) -> Self:
+        # pkg/apis/autoscaling/validation: minReplicas 0 "must specify at least one Object or External metric"
+        if self.min_replicas == 0 and not self._sees_from_zero:
+            raise ValueError("minReplicas 0 needs at least one Object or External metric")
+        return self
+
     def step(self, observation: Observation, state: State, now: float) -> Step:
         """Return one reconcile."""
         results = [self.propose(metric, observation, now) for metric in self.metrics]

@@ -78,8 +78,15 @@ class Peer(NamedTuple):
 
 
 def peer(name: str, parameters: PeerModel, min_replicas: int, max_replicas: int) -> Peer:
-    """Return the peer under `name`, within these bounds where its parameters do not name their own."""
-    bounded = parameters.within(min_replicas, max_replicas)
+    """Return the peer under `name`, within these bounds where its parameters do not name their own.
+
+    Raises:
+        UsageError: its own bound and the given one contradict each other.
+    """
+    try:
+        bounded = parameters.within(min_replicas, max_replicas)
+    except ValidationError as error:
+        raise _refused(error, f"{name} within [{min_replicas}, {max_replicas}]") from error
     return Peer(name, PeerDecider(bounded), bounded.requests, bounded.interval_seconds, bounded.follows)
 
 
@@ -95,8 +102,12 @@ def parameters_of(kind: str, fields: Mapping[str, Any], source: str) -> PeerMode
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:
-        problems = (
-            f"{'.'.join(map(str, problem['loc'])) or kind}: {problem['msg']} (found {problem['input']!r})"
-            for problem in error.errors()
-        )
-        raise UsageError(f"{source}: {'; '.join(problems)}") from error
+        raise _refused(error, source) from error
+
+
+def _refused(error: ValidationError, source: str) -> UsageError:
+    problems = (
+        ".".join(map(str, problem["loc"])) + f": {problem['msg']} (found {problem['input']!r})"
+        for problem in error.errors()
+    )
+    return UsageError(f"{source}: {'; '.join(problem.removeprefix(': ') for problem in problems)}")
