@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoscaler.signals.presets import DCGM, Kind, Preset, Series, resolve
+from autoscaler.signals.exporters import DCGM
+from autoscaler.signals.preset import Kind, Preset, Series
+from autoscaler.signals.presets import resolve
 from autoscaler.sources.credentials import Credentials
 from autoscaler.sources.prometheus import PrometheusSource
 
@@ -72,7 +74,7 @@ def needed(targets: Iterable[CompiledTarget]) -> tuple[Need, ...]:
                 for name in metric_names(own.query):
                     users.setdefault((f"{_OWN}{target.key}", (name,), False), {})[request.name] = None
             elif (resolved := resolve(target.backend, request.name)) is not None:
-                for term in resolved.formula.terms:
+                for term in resolved.formula.read:
                     key = _key(resolved.preset, resolved.preset.series[term.series])
                     users.setdefault(key, {})[request.name] = None
     return tuple(

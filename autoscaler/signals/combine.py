@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.engine.observation import Quality, Signal
 from autoscaler.signals.histogram import Buckets, merge, observations, quantile
-from autoscaler.signals.presets import UNITS, Form
+from autoscaler.signals.preset import UNITS, Form
 from autoscaler.signals.query import Across
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autoscaler.engine.observation import SignalRequest
-    from autoscaler.signals.presets import Formula, Preset, Term
+    from autoscaler.signals.preset import Formula, Preset, Term
 
 _NAMED_PODS = 3
 """A detail names this many pods and counts the rest."""
@@ -99,19 +99,24 @@ def _contribution(preset: Preset, formula: Formula, reading: PodReading) -> Cont
     """Return what the pod adds, or why it adds nothing."""
     if reading.state is not PodState.FRESH:
         return Lack(reading, _QUALITY_OF[reading.state])
-    total = 0.0
+    if any(not preset.series[term.series].absent_when_idle for term in formula.read if term not in reading.values):
+        return Lack(reading, Quality.EMPTY)
     buckets: Buckets | None = None
-    for term in formula.terms:
-        value = reading.values.get(term)
-        if value is None and not preset.series[term.series].absent_when_idle:
-            return Lack(reading, Quality.EMPTY)
-        if term.form is Form.BUCKETS:
-            buckets = value if value is not None and not isinstance(value, float) else {}
-        elif isinstance(value, float):
-            total += value
+    if formula.terms[0].form is Form.BUCKETS:
+        found = reading.values.get(formula.terms[0], {})
+        buckets = {} if isinstance(found, float) else found
+    total = _sum(formula.terms, reading)
+    if formula.over:
+        whole = _sum(formula.over, reading)
+        total = total / whole if whole else math.nan
     if not math.isfinite(total) or any(math.isnan(count) for count in (buckets or {}).values()):
         return Lack(reading, Quality.NAN)
     return Contribution(reading, total, buckets)
+
+
+def _sum(terms: Sequence[Term], reading: PodReading) -> float:
+    found = (reading.values.get(term) for term in terms)
+    return math.fsum(value for value in found if isinstance(value, float))
 
 
 _QUALITY_OF = {

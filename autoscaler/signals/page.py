@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoscaler.signals.presets import Form, Kind
+from autoscaler.signals.preset import Form, Kind
 from autoscaler.signals.query import Across
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from autoscaler.signals.histogram import Buckets
-    from autoscaler.signals.presets import Metric, Preset, Series, Term
+    from autoscaler.signals.preset import Metric, Preset, Series, Term
 
 
 class Sample(NamedTuple):
@@ -48,7 +48,7 @@ def counters(preset: Preset, terms: Iterable[Term], samples: Sequence[Sample]) -
             found[CounterKey(term.series)] = value
         if term.form is Form.BUCKETS:
             for sample in _first_name(series, samples, "_bucket"):
-                key = CounterKey(term.series, _bound(sample.labels.get("le", "")))
+                key = CounterKey(term.series, _bound(sample.labels.get("le", ""), series.bound_scale))
                 found[key] = found.get(key, 0.0) + sample.value
     return found
 
@@ -81,26 +81,40 @@ def exported(preset: Preset, terms: Iterable[Term]) -> frozenset[str]:
 def _value(series: Series, samples: Sequence[Sample]) -> float | None:
     """Return the series' number in the signal's unit; None if no name of it is on the page."""
     for metric in series.metrics:
-        numbers = [s.value for s in samples if s.name == metric.name and _possible(metric, s.value)]
-        if numbers:
-            return metric.scale * across(series.within, numbers)
+        found = [s for s in samples if s.name == metric.name and _fits(metric, s) and _possible(metric, s.value)]
+        if found:
+            return metric.scale * across(series.within, _once(series, found))
     return None
+
+
+def _once(series: Series, samples: Sequence[Sample]) -> list[float]:
+    """Return the numbers, of those that show the same thing the largest."""
+    if not series.apart:
+        return [sample.value for sample in samples]
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for sample in samples:
+        groups.setdefault(tuple(sample.labels.get(label, "") for label in series.apart), []).append(sample.value)
+    return [across(Across.MAX, numbers) for numbers in groups.values()]
 
 
 def _first_name(series: Series, samples: Sequence[Sample], suffix: str) -> list[Sample]:
     for metric in series.metrics:
-        found = [sample for sample in samples if sample.name == metric.name + suffix]
+        found = [sample for sample in samples if sample.name == metric.name + suffix and _fits(metric, sample)]
         if found:
             return found
     return []
+
+
+def _fits(metric: Metric, sample: Sample) -> bool:
+    return all(matcher.fits(sample.labels) for matcher in metric.where)
 
 
 def _possible(metric: Metric, value: float) -> bool:
     return metric.highest is None or 0 <= value <= metric.highest
 
 
-def _bound(text: str) -> float | None:
+def _bound(text: str, scale: float) -> float | None:
     try:
-        return float(text)
+        return float(text) * scale
     except ValueError:
         return None

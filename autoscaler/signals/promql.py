@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.signals.presets import Evidence, Form
+from autoscaler.signals.preset import Evidence, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from autoscaler.signals.presets import Metric, Preset, Series, Term
+    from autoscaler.signals.preset import Metric, Preset, Series, Term
     from autoscaler.signals.query import Across
 
 _LONGEST_SCOPE = 2000
@@ -60,8 +60,11 @@ def evidence_query(preset: Preset, namespaces: str) -> str:
         by = "exported_namespace, exported_pod, namespace, pod, Hostname, hostname"
         parts = [f"max by ({by}) (timestamp({name}))" for name in preset.evidence_names]
     else:
-        matcher = _namespace("namespace", namespaces)
-        parts = [f"max by (namespace, pod) (timestamp({_selector(name, matcher)}))" for name in preset.evidence_names]
+        parts = [
+            f"max by ({namespace}, {pod}) (timestamp({_selector(name, *matchers)}))"
+            for name in preset.evidence_names
+            for namespace, pod, *matchers in _label_forms(preset, namespaces)
+        ]
     return " or ".join(parts)
 
 
@@ -79,7 +82,7 @@ def exported_names(preset: Preset) -> Iterator[str]:
 
 def _label_forms(preset: Preset, namespaces: str) -> list[tuple[str, str, str, str]]:
     """Return, per form of the labels, the two that name the pod and two matchers."""
-    if preset.evidence is not Evidence.GPU:
+    if not preset.evidence.foreign:
         return [("namespace", "pod", _namespace("namespace", namespaces), "")]
     return [
         ("exported_namespace", "exported_pod", _namespace("exported_namespace", namespaces), 'exported_pod!=""'),
@@ -92,7 +95,8 @@ def _aggregate(
 ) -> str:
     namespace, pod, *matchers = labels
     name = f"{metric.name}_bucket" if form is Form.BUCKETS else metric.name
-    inner = _selector(name, *matchers)
+    where = (f'{label}{"=" if equal else "!="}"{value}"' for label, value, equal in metric.where)
+    inner = _selector(name, *matchers, *where)
     by = f"{namespace}, {pod}"
     if form is not Form.VALUE:
         inner = f"rate({inner}[{_duration(window_seconds)}])"
@@ -100,7 +104,9 @@ def _aggregate(
         by += ", le"
     if metric.highest is not None:
         inner = f"{inner} >= 0 <= {metric.highest:g}"
-    scale = "" if metric.scale == 1 else f"{metric.scale:g} * "
+    if series.apart and form is Form.VALUE:
+        inner = f"max by ({by}, {', '.join(series.apart)}) ({inner})"
+    scale = "" if metric.scale == 1 or form is Form.BUCKETS else f"{metric.scale:g} * "
     return f"{scale}{_operator(series.within)} by ({by}) ({inner})"
 
 

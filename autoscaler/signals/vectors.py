@@ -55,14 +55,14 @@ def numbers(rows: Iterable[Row]) -> dict[PodKey, float]:
     return result
 
 
-def histograms(rows: Iterable[Row]) -> dict[PodKey, dict[float, float]]:
-    """Return one histogram per pod; rows without a readable `le` are left out."""
+def histograms(rows: Iterable[Row], scale: float = 1.0) -> dict[PodKey, dict[float, float]]:
+    """Return one histogram per pod, its bounds multiplied with `scale`; rows without a readable `le` are left out."""
     result: dict[PodKey, dict[float, float]] = {}
     for row in rows:
         key = pod_of(row.labels)
         bound = _bound(row.labels.get("le"))
         if key is not None and bound is not None:
-            result.setdefault(key, {}).setdefault(bound, row.value)
+            result.setdefault(key, {}).setdefault(bound * scale, row.value)
     return result
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autoscaler.engine.observation import Quality, Signal
 from autoscaler.errors import SourceError
-from autoscaler.signals.presets import UNITS
+from autoscaler.signals.preset import UNITS
 from autoscaler.signals.vectors import Row
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from autoscaler.engine.observation import Quality, Signal, SignalRequest, unknown
 from autoscaler.errors import SourceError
 from autoscaler.signals.combine import PodReading, PodState
-from autoscaler.signals.presets import Form, Preset, Term
+from autoscaler.signals.preset import Form, Preset, Term
 from autoscaler.signals.promql import evidence_query, scope, term_query
 from autoscaler.signals.query import SignalQuery
 from autoscaler.signals.vectors import PodKey, histograms, numbers, seen
@@ -60,7 +60,7 @@ def queries_for(targets: Sequence[Target], window_seconds: float) -> dict[Key, s
                     own[OwnKey(need.query)] = need.query
             elif need is not None and target.pods:
                 _, terms, namespaces = shared.setdefault(need.preset.name, (need.preset, {}, set()))
-                terms.update(dict.fromkeys(need.formula.terms))
+                terms.update(dict.fromkeys(need.formula.read))
                 namespaces.add(target.namespace)
     queries: dict[Key, str] = {}
     for preset, terms, namespaces in shared.values():
@@ -118,7 +118,10 @@ class _PresetAnswers:
             if isinstance(key, TermKey) and key.preset == preset.name
         }
         self._seen = seen(self._evidence.rows if isinstance(self._evidence, Answer) else ())
-        self._tables = {term: _by_pod(term, outcome) for term, outcome in self._terms.items()}
+        self._tables = {
+            term: _by_pod(term, outcome, preset.series[term.series].bound_scale)
+            for term, outcome in self._terms.items()
+        }
 
     def doubts(self, terms: Sequence[Term]) -> tuple[str, str]:
         outcomes = [self._evidence, *(self._terms.get(term) for term in terms)]
@@ -137,6 +140,6 @@ class _PresetAnswers:
         return PodReading(pod.name, pod.ready, state, self._now - age_seconds, values)
 
 
-def _by_pod(term: Term, outcome: Outcome) -> Mapping[PodKey, float | Buckets]:
+def _by_pod(term: Term, outcome: Outcome, bound_scale: float) -> Mapping[PodKey, float | Buckets]:
     rows = outcome.rows if isinstance(outcome, Answer) else ()
-    return histograms(rows) if term.form is Form.BUCKETS else numbers(rows)
+    return histograms(rows, bound_scale) if term.form is Form.BUCKETS else numbers(rows)

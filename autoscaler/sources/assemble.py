@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from autoscaler.engine.observation import COMPLETED_REQUESTS, Quality, Signal, SignalRequest, unknown
+from autoscaler.engine.observation import COUNTERS, Quality, Signal, SignalRequest, unknown
 from autoscaler.signals.combine import PodReading, combine, counter_readings
-from autoscaler.signals.presets import BACKENDS, Preset, Resolved, Term, resolve
+from autoscaler.signals.presets import BACKENDS, Resolved, resolve
 from autoscaler.signals.query import SignalQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from autoscaler.signals.preset import Preset, Term
     from autoscaler.sources.tallies import Tallies
     from autoscaler.sources.target import Target
 
@@ -70,13 +71,13 @@ def _joined(
     tallies: Tallies,
 ) -> Signal:
     preset, formula = need
-    error, caveat = view.doubts(preset, formula.terms)
+    error, caveat = view.doubts(preset, formula.read)
     if error and readings:
         signal = unknown(request, Quality.ERROR, error)
         readings = ()
     else:
         signal = combine(request, preset, formula, readings, view.window_seconds, caveat)
-    if request.name != COMPLETED_REQUESTS:
+    if request.name not in COUNTERS:
         return signal
     created_at = {pod.name: pod.created_at for pod in target.pods}
     counts = counter_readings(preset, formula, readings)
@@ -86,7 +87,7 @@ def _joined(
 
 def _own(target: Target, request: SignalRequest, query: SignalQuery, view: View, tallies: Tallies) -> Signal:
     signal = view.own(request, query)
-    if request.name != COMPLETED_REQUESTS:
+    if request.name not in COUNTERS:
         return signal
     # One counter that was always there: it counts from its first reading on, and a fall is a restart.
     counts = {} if signal.value is None else {"": signal.value}

@@ -9,7 +9,8 @@ from autoscaler.engine.observation import Quality, Signal, SignalRequest, unknow
 from autoscaler.errors import SourceError
 from autoscaler.signals.combine import PodReading, PodState
 from autoscaler.signals.page import CounterKey, Sample, across, buckets, counters, exported, values
-from autoscaler.signals.presets import BACKENDS, UNITS, Evidence, Form, Preset, Term
+from autoscaler.signals.preset import UNITS, Evidence, Form, Preset, Term
+from autoscaler.signals.presets import BACKENDS
 from autoscaler.signals.query import SignalQuery
 from autoscaler.signals.vectors import PodKey, node_of, pod_of
 from autoscaler.signals.window import Window, increases, span_seconds
@@ -41,7 +42,7 @@ def pages_for(targets: Sequence[Target], gpu_exporters: Sequence[str]) -> dict[s
                 if not _fault(need):
                     own.setdefault(need.url, set()).add(parse_selector(need.metric).name)
             elif need is not None:
-                found = exported(need.preset, need.formula.terms)
+                found = exported(need.preset, need.formula.read)
                 names |= found
                 gpu |= found if need.preset.evidence is Evidence.GPU else set()
         if names:
@@ -99,7 +100,7 @@ class PageView:
             term
             for _, need in needs(target)
             if need is not None and not isinstance(need, SignalQuery) and need.preset is preset
-            for term in need.formula.terms
+            for term in need.formula.read
         ]
         return tuple(self._reading(target, pod, preset, terms) for pod in target.pods)
 

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.engine.observation import Quality, Signal, SignalRequest
+from autoscaler.signals.backends import TGI, VLLM
 from autoscaler.signals.combine import PodReading, PodState, combine, counter_readings
-from autoscaler.signals.presets import DCGM, TGI, VLLM, Form, Preset, Term
+from autoscaler.signals.exporters import DCGM
+from autoscaler.signals.preset import Form, Preset, Term
 
 WAITING, RUNNING = Term("waiting", Form.VALUE), Term("running", Form.VALUE)
 TTFT = Term("first_token", Form.BUCKETS)

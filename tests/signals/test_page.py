@@ -6,8 +6,10 @@ import math
 
 import pytest
 
+from autoscaler.signals.backends import SGLANG, TGI, TRITON, TRITON_TENSORRT_LLM, VLLM
+from autoscaler.signals.exporters import DCGM
 from autoscaler.signals.page import CounterKey, Sample, across, buckets, counters, exported, values
-from autoscaler.signals.presets import DCGM, TGI, VLLM, Form, Term
+from autoscaler.signals.preset import Form, Term
 from autoscaler.signals.query import Across
 from autoscaler.signals.vectors import PodKey, Row, histograms, numbers, seen
 
@@ -104,3 +106,33 @@ def test_ages_are_by_prometheus_own_clock() -> None:
     found = seen(rows)
     assert found.pods[PodKey("ml", "a")] == 3.0
     assert found.nodes == {"node-1": 20.0, "node-2": 0.0}
+
+
+def test_copies_of_one_rank_count_once() -> None:
+    """Two ranks of tensor parallelism show one queue; two of data parallelism have one each."""
+    samples = [
+        Sample("sglang:num_queue_reqs", {"tp_rank": tp, "dp_rank": dp}, value)
+        for tp, dp, value in (("0", "0", 3.0), ("1", "0", 2.0), ("0", "1", 4.0))
+    ]
+    term = Term("waiting", Form.VALUE)
+    assert values(SGLANG, [term], samples) == {term: 7.0}
+    alone = [Sample("sglang:num_queue_reqs", {}, 5.0), Sample("sglang:num_queue_reqs", {"tp_rank": "1"}, 5.0)]
+    assert values(SGLANG, [term], alone) == {term: 5.0}
+
+
+def test_a_label_tells_which_series_of_a_name_is_meant() -> None:
+    """TensorRT-LLM's requests of all kinds share one name."""
+    samples = [
+        Sample("nv_trt_llm_request_metrics", {"request_type": kind, "model": "m"}, value)
+        for kind, value in (("waiting", 3.0), ("active", 5.0), ("max", 512.0))
+    ]
+    terms = [Term("waiting", Form.VALUE), Term("active", Form.VALUE)]
+    assert values(TRITON_TENSORRT_LLM, terms, samples) == {terms[0]: 3.0, terms[1]: 5.0}
+
+
+def test_bounds_in_milliseconds_become_seconds() -> None:
+    """The counts stay as they are."""
+    name = "nv_inference_first_response_histogram_ms_bucket"
+    samples = [Sample(name, {"le": le}, count) for le, count in (("100", 4.0), ("2000", 9.0), ("+Inf", 10.0))]
+    term = Term("first_response", Form.BUCKETS)
+    assert buckets(term, counters(TRITON, [term], samples)) == {0.1: 4.0, 2.0: 9.0, math.inf: 10.0}

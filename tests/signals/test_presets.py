@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.signals.presets import BACKENDS, DCGM, PRESETS, TGI, UNITS, VLLM, Form, Preset, Term, resolve
+from autoscaler.signals.backends import NIM, SGLANG, TGI, TRITON, TRITON_TENSORRT_LLM, TRTLLM_SERVE, VLLM
+from autoscaler.signals.exporters import CADVISOR, DCGM
+from autoscaler.signals.preset import UNITS, Form, Kind, Preset, Term
+from autoscaler.signals.presets import BACKENDS, PRESETS, resolve
 from autoscaler.signals.promql import evidence_query, existing_query, exported_names, scope, term_query
 
 RUNNING, TTFT = Term("running", Form.VALUE), Term("first_token", Form.BUCKETS)
@@ -15,14 +18,19 @@ def test_every_signal_has_its_series_and_a_unit(preset: Preset) -> None:
     """No formula names a series that is not there, and every signal is a standard one."""
     for name, formula in preset.signals.items():
         assert name in UNITS
-        assert {term.series for term in formula.terms} <= set(preset.series)
-    used = {term.series for formula in preset.signals.values() for term in formula.terms}
+        assert {term.series for term in formula.read} <= set(preset.series)
+    used = {term.series for formula in preset.signals.values() for term in formula.read}
     assert used == set(preset.series)
 
 
 def test_backends_share_the_gpu_exporter() -> None:
     """GPU use is measured beside the backend; a signal nobody measures is None."""
-    assert set(BACKENDS) == {"vllm", "tgi"}
+    assert set(BACKENDS) == {
+        *("vllm", "sglang", "tgi", "triton", "triton-tensorrt-llm", "trtllm-serve", "nim", "dynamo", "llama.cpp"),
+    }
+    cpu = resolve("triton", "cpuUtilization")
+    assert cpu is not None
+    assert cpu.preset is CADVISOR
     gpu = resolve("vllm", "gpuUtilization")
     assert gpu is not None
     assert gpu.preset is DCGM
@@ -67,6 +75,34 @@ def test_backends_share_the_gpu_exporter() -> None:
             ' or NaN * sum by (namespace, pod) (tgi_request_generated_tokens_sum{namespace=~"a|b"})',
             id="rate of what is absent when idle",
         ),
+        pytest.param(
+            SGLANG,
+            RUNNING,
+            'sum by (namespace, pod) (max by (namespace, pod, dp_rank) (sglang:num_running_reqs{namespace=~"a|b"}))',
+            id="copies counted once",
+        ),
+        pytest.param(
+            TRITON_TENSORRT_LLM,
+            Term("waiting", Form.VALUE),
+            'sum by (namespace, pod) (nv_trt_llm_request_metrics{namespace=~"a|b", request_type="waiting"})',
+            id="one of several series of a name",
+        ),
+        pytest.param(
+            TRITON,
+            Term("first_response", Form.BUCKETS),
+            "sum by (namespace, pod, le) "
+            '(rate(nv_inference_first_response_histogram_ms_bucket{namespace=~"a|b"}[120000ms]))',
+            id="milliseconds are no factor of the counts",
+        ),
+        pytest.param(
+            CADVISOR,
+            Term("used", Form.RATE),
+            "100 * sum by (exported_namespace, exported_pod) (rate(container_cpu_usage_seconds_total"
+            '{exported_namespace=~"a|b", exported_pod!="", container!="", container!="POD"}[120000ms]))'
+            " or 100 * sum by (namespace, pod) (rate(container_cpu_usage_seconds_total"
+            '{namespace=~"a|b", exported_pod="", container!="", container!="POD"}[120000ms]))',
+            id="another exporter's, in both forms of the labels",
+        ),
     ],
 )
 def test_query_text(preset: Preset, term: Term, expected: str) -> None:
@@ -78,7 +114,7 @@ def test_query_text(preset: Preset, term: Term, expected: str) -> None:
 def test_no_query_turns_missing_into_zero(preset: Preset) -> None:
     """No `vector(0)`, no sum of old and new names: what is missing stays missing."""
     for formula in preset.signals.values():
-        for term in formula.terms:
+        for term in formula.read:
             text = term_query(preset, term, "", 120.0)
             assert "vector" not in text
             assert " + " not in text
@@ -114,3 +150,19 @@ def test_names_can_be_looked_up() -> None:
     assert "vllm:time_to_first_token_seconds_bucket" in names
     assert "vllm:gpu_cache_usage_perc" in names
     assert existing_query(["b", "a"]) == 'group by (__name__) ({__name__=~"a|b"})'
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_every_preset_says_where_it_comes_from_and_how_to_find_it(preset: Preset) -> None:
+    """Versions, a probe, and one unit for all names of a histogram, whose bounds are scaled together."""
+    assert preset.since
+    assert preset.probe
+    for series in preset.series.values():
+        if series.kind is Kind.HISTOGRAM:
+            assert {metric.scale for metric in series.metrics} == {series.bound_scale}
+
+
+def test_pages_are_where_the_server_has_them() -> None:
+    """`/metrics` of trtllm-serve is JSON, and NIM has its own place."""
+    assert TRTLLM_SERVE.path == "/prometheus/metrics"
+    assert NIM.path == "/v1/metrics"

@@ -307,7 +307,7 @@ def test_nobody_asks_for_what_a_preset_has_not(prometheus: FakePrometheus, sourc
     collected = source.collect(targets, NOW, 10.0)
     assert collected["ml/a"]["timeToFirstToken:0.99"].quality is Quality.EMPTY
     assert "give spec.signals.timeToFirstToken" in collected["ml/a"]["timeToFirstToken:0.99"].detail
-    assert "no such preset (one of vllm, tgi)" in collected["ml/b"]["queueDepth"].detail
+    assert "no such preset (one of vllm, sglang, tgi, " in collected["ml/b"]["queueDepth"].detail
     assert "no `query`" in collected["ml/c"]["gatewayRequests"].detail
     assert prometheus.asked == []
 
