@@ -3,7 +3,7 @@
 What the controller does around the formula follows a reading of its source, not a run of it: the metric is the mean of
 the stable window over the means of the pods that answered; a pod that is still loading drops out of that mean and
 stays in the count, so a slow start compounds. Within the cooldown window, a decrease takes the lowest recommendation,
-an increase the highest. At zero with a minimum above, it is off.
+an increase the highest. At zero with a minimum above, it is off. The KV cache's signal is that of the fullest replica.
 """
 
 from __future__ import annotations

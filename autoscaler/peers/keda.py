@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from autoscaler.engine.behavior import ScalingRules  # noqa: TC001 - pydantic reads the annotation
 from autoscaler.engine.decision import Reason, Stage
@@ -25,6 +25,8 @@ from autoscaler.peers.keda_fallback import Fallback, FallbackBehavior, fallback_
 from autoscaler.peers.look import is_absent, known, live, ready_count, requests_of
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from autoscaler.engine.observation import Observation, SignalRequest
     from autoscaler.engine.proposal import Memory
     from autoscaler.engine.state import State
@@ -36,10 +38,13 @@ _EARLY_SECONDS = 1e-6
 
 
 class Trigger(ParametersModel):
-    """One entry of `spec.triggers`, of type prometheus."""
+    """One entry of `spec.triggers`: a query, or the utilization of a resource."""
 
     signals: Annotated[tuple[SignalKey, ...], Field(min_length=1)]
+    type: Literal["prometheus", "cpu", "memory"] = "prometheus"
+    """A resource is left to the HPA alone: it neither wakes nor keeps awake."""
     threshold: Positive
+    """Of the value; percent of the request for a resource."""
     activation_threshold: Finite = 0.0
     """Active while the value is above it."""
     metric_type: Literal["AverageValue", "Value"] = "AverageValue"
@@ -72,6 +77,13 @@ class Keda(PeerModel):
     """`advanced.horizontalPodAutoscalerConfig.behavior`: the (up, down) rules."""
     tolerance: NotNegative = 0.1
 
+    @model_validator(mode="after")
+    def _zero_needs_a_query(self) -> Self:
+        # pkg/apis webhook: "scaledobject has only cpu/memory triggers AND minReplica is 0 (scale to zero doesn't work)"
+        if self.min_replicas == 0 and all(trigger.type != "prometheus" for trigger in self.triggers):
+            raise ValueError("minReplicas 0 needs a trigger that is not cpu or memory")
+        return self
+
     @property
     def interval_seconds(self) -> float:
         """The HPA's sync period: the shorter of the two loops."""
@@ -84,15 +96,10 @@ class Keda(PeerModel):
 
     @cached_property
     def _hpa(self) -> Hpa:
-        kinds = {"AverageValue": "average_value", "Value": "value"}
-        metrics = (
-            HpaMetric(type=MetricType.EXTERNAL, signals=t.signals, **{kinds[t.metric_type]: t.threshold})
-            for t in self.triggers
-        )
         return Hpa(
             min_replicas=max(1, self.min_replicas),
             max_replicas=self.max_replicas,
-            metrics=tuple(metrics),
+            metrics=tuple(map(_metric, self.triggers)),
             behavior=self.behavior,
             tolerance=self.tolerance,
         )
@@ -125,7 +132,9 @@ class Keda(PeerModel):
         if self._hpa.min_replicas <= current <= self.max_replicas:
             memory |= _failures(values, memory)
         results = [
-            self._result(place, trigger, value, observation, memory)
+            self._hpa.propose(self._hpa.metrics[place], observation, now)
+            if trigger.type != "prometheus"
+            else self._result(place, trigger, value, observation, memory)
             for place, (trigger, value) in enumerate(zip(self.triggers, values, strict=True))
         ]
         names = [metric.name for metric in self._hpa.metrics]
@@ -133,13 +142,12 @@ class Keda(PeerModel):
         return step._replace(trail=(*stages, *step.trail))
 
     def _poll(self, values: list[float | None], current: int, memory: Memory, now: float) -> Activated:
-        active = any(
-            value is not None and value > trigger.activation_threshold
-            for trigger, value in zip(self.triggers, values, strict=True)
-        )
+        asked = [(t, v) for t, v in zip(self.triggers, values, strict=True) if t.type == "prometheus"]
+        active = any(value is not None and value > trigger.activation_threshold for trigger, value in asked)
+        failed = any(value is None for _, value in asked)
         created_at, last_active_at = memory.get("created_at"), memory.get("last_active_at")
         past = Past(float(created_at or 0.0), None if last_active_at is None else float(last_active_at))
-        return activate(self._activation, current, Triggers(active, None in values), past, now)
+        return activate(self._activation, current, Triggers(active, failed), past, now)
 
     def _value(self, trigger: Trigger, observation: Observation) -> float | None:
         """Return what the query answers; None for an error."""
@@ -169,6 +177,17 @@ class Keda(PeerModel):
             return average_value_replicas(len(live(observation)), milli, target, tolerances)
         result = value_replicas(current, milli, target, pods_of(observation), tolerances)
         return Failed("FailedGetExternalMetric", result.message) if isinstance(result, Invalid) else result
+
+
+def _metric(trigger: Trigger) -> HpaMetric:
+    """Return the entry of the HPA that KEDA makes of a trigger."""
+    signals, threshold = trigger.signals, trigger.threshold
+    if trigger.type != "prometheus":
+        percent = max(1, int(threshold))
+        return HpaMetric(type=MetricType.RESOURCE, signals=signals, average_utilization=percent, resource=trigger.type)
+    if trigger.metric_type == "Value":
+        return HpaMetric(type=MetricType.EXTERNAL, signals=signals, value=threshold)
+    return HpaMetric(type=MetricType.EXTERNAL, signals=signals, average_value=threshold)
 
 
 def _failures(values: list[float | None], memory: Memory) -> dict[str, int]:

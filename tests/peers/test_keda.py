@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from autoscaler.engine.decision import Reason
 from autoscaler.engine.observation import Quality
@@ -113,3 +114,20 @@ def test_a_value_is_a_ratio():
 def test_the_minimum_is_restored_when_inactive():
     """Below the minimum and not active: raised at once."""
     assert Target(keda(min_replicas=4), 1).tick({"queueDepth": 0.0}).replicas == 4
+
+
+def test_a_resource_sizes_and_does_not_wake():
+    """A cpu trigger is the HPA's alone: busy, it raises; at zero only the query counts."""
+    cpu = Trigger(signals=("cpuUtilization",), type="cpu", threshold=50.0)
+    awake = Target(keda(QUEUE, cpu), 2)
+    assert awake.tick({"queueDepth": 1.0, "cpuUtilization": 100.0}).replicas == 4
+    asleep = Target(keda(QUEUE, cpu), 0)
+    assert asleep.tick({"queueDepth": 0.0, "cpuUtilization": Quality.ERROR}).replicas == 0
+    idle = Target(keda(QUEUE, cpu), 2)
+    assert idle.run(60.0, lambda _: {"queueDepth": 0.0, "cpuUtilization": 100.0})[-1] == 0
+
+
+def test_zero_with_resources_only_is_refused():
+    """Nothing could wake it."""
+    with pytest.raises(ValidationError, match="not cpu or memory"):
+        keda(Trigger(signals=("cpuUtilization",), type="cpu", threshold=50.0))
