@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.errors import UsageError
 from autoscaler.rules.base import RuleModel
+from autoscaler.rules.capacity import Capacity
 from autoscaler.rules.cpu_utilization import CpuUtilization
 from autoscaler.rules.gpu_utilization import GpuUtilization
 from autoscaler.rules.kv_cache_utilization import KvCacheUtilization
@@ -30,6 +31,7 @@ BUILT_IN: Registry = MappingProxyType(
     {
         str(rule.model_fields["type"].default): rule
         for rule in (
+            Capacity,
             PendingRequests,
             QueueDepth,
             RequestRate,

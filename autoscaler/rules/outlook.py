@@ -1,0 +1,132 @@
+"""Demand one cold start ahead: a regression on its recent past, and headroom as its own errors ask for it.
+
+    x    = [1, mean of a minute, mean of ten minutes, rise · h]
+    F    = beta · x                       what demand will be in h seconds
+    e    = (y - F made h ago) / sqrt(F + 1)
+    need = min(F + max(0, Q) · sqrt(F + 1), 1.25 · max(F, highest demand of late))
+
+Q is the q-quantile of e, weighted by requests and not by time: quiet hours say little of what a burst needs. q moves
+with the misses that were seen: `-ln(1 - q) += 0.6 · (misses / usual arrivals - 0.0075)`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoscaler.rules.arrivals import BIN_SECONDS
+from autoscaler.rules.headroom import recall_errors, store_errors
+from autoscaler.rules.regression import Regression
+from autoscaler.rules.work import number
+
+if TYPE_CHECKING:
+    from autoscaler.engine.proposal import Memory
+    from autoscaler.rules.regression import Vector
+
+_MINUTE, _TEN_MINUTES, _BEFORE = 4, 40, 20
+"""Bins of the short mean and the long one; the rise is from the mean of bins 5 to 20 to that of the last four."""
+_RISE_SECONDS = (_MINUTE + _BEFORE) / 2 * BIN_SECONDS - _MINUTE / 2 * BIN_SECONDS
+_SLOTS = 128
+_HIGHEST_HALF_LIFE_SECONDS = 86400.0
+_USUAL_HALF_LIFE_SECONDS = 7200.0
+_CAP = 1.25
+_Q_LEAST, _Q_FIRST, _Q_MOST = 0.8, 0.9, 0.99
+_Q_GAIN, _MISSES_ALLOWED = 0.6, 0.0075
+_FIRST_ERROR, _FIRST_BINS = 0.5, 20
+"""Before any error was seen: as if twenty bins had erred by so much."""
+
+
+class Load(NamedTuple):
+    """One bin as the outlook sees it."""
+
+    at: float
+    """Its end, in UTC epoch seconds."""
+    seconds: float
+    demand: float
+    """Fully used replicas."""
+    requests: float
+    missed: float
+    """Of these requests, by what latency showed."""
+
+
+class Outlook(NamedTuple):
+    """What is expected one horizon ahead."""
+
+    forecast: float
+    room: float
+    need: float
+    share: float
+    """q: which quantile of the errors the room covers."""
+
+
+def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outlook, dict[str, float | str]]:
+    """Return the outlook after one more bin, and the entries of the rule's memory that change."""
+    history = _history(memory, load.demand)
+    x = _features(history, horizon_seconds)
+    regression = Regression(tuple([number(memory, key) for key in _SUMS]))
+    errors = recall_errors(memory)
+    usual = _usual(memory, load)
+    if not memory.get("outlook.history"):
+        errors = errors.learn(_FIRST_ERROR, _FIRST_BINS * load.requests, 0.0)
+    place = round(load.at / BIN_SECONDS)
+    made = _made(memory, place)
+    if made is not None:
+        forecast, then = made
+        regression = regression.learn(then, load.demand, load.seconds)
+        errors = errors.learn((load.demand - forecast) / math.sqrt(forecast + 1.0), load.requests, load.seconds)
+    forecast = regression.predict(x)
+    highest = max(load.demand, number(memory, "outlook.highest") * 0.5 ** (load.seconds / _HIGHEST_HALF_LIFE_SECONDS))
+    share = _calibrate(number(memory, "outlook.share", _Q_FIRST), load.missed, usual)
+    room = errors.quantile(share) * math.sqrt(forecast + 1.0)
+    outlook = Outlook(forecast, room, min(forecast + room, _CAP * max(forecast, highest)), share)
+    due = place + max(1, round(horizon_seconds / BIN_SECONDS))
+    return outlook, {
+        "outlook.history": ",".join(map(repr, history)),
+        "outlook.highest": highest,
+        "outlook.share": share,
+        "outlook.usual": usual,
+        f"outlook.made.{due % _SLOTS}": ",".join(map(repr, (due, forecast, *x))),
+        **dict(zip(_SUMS, regression.sums, strict=True)),
+        **store_errors(errors),
+    }
+
+
+_SUMS = tuple(f"outlook.sum.{place}" for place in range(14))
+
+
+def _history(memory: Memory, demand: float) -> list[float]:
+    """Return the demand of the last ten minutes' bins, the newest last; a first one stands for all before it."""
+    text = memory.get("outlook.history")
+    if not isinstance(text, str) or not text:
+        return [demand] * _TEN_MINUTES
+    return [*map(float, text.split(",")), demand][-_TEN_MINUTES:]
+
+
+def _features(history: list[float], horizon_seconds: float) -> Vector:
+    minute = math.fsum(history[-_MINUTE:]) / _MINUTE
+    before = math.fsum(history[-_BEFORE:-_MINUTE]) / (_BEFORE - _MINUTE)
+    rise = (minute - before) / _RISE_SECONDS
+    return 1.0, minute, math.fsum(history) / _TEN_MINUTES, rise * horizon_seconds
+
+
+def _made(memory: Memory, place: int) -> tuple[float, Vector] | None:
+    """Return the forecast that was made for this bin, with what it was made from."""
+    text = memory.get(f"outlook.made.{place % _SLOTS}")
+    if not isinstance(text, str):
+        return None
+    due, forecast, x0, x1, x2, x3 = map(float, text.split(","))
+    return (forecast, (x0, x1, x2, x3)) if due == place else None
+
+
+def _usual(memory: Memory, load: Load) -> float:
+    """Return the usual requests a bin; at first those of the first bin."""
+    before = number(memory, "outlook.usual", load.requests)
+    weight = math.pow(0.5, load.seconds / _USUAL_HALF_LIFE_SECONDS)
+    return before * weight + load.requests * (1.0 - weight)
+
+
+def _calibrate(share: float, missed: float, usual: float) -> float:
+    if usual <= 0.0:
+        return share
+    level = -math.log(1.0 - share) + _Q_GAIN * (min(1.0, missed / usual) - _MISSES_ALLOWED)
+    return min(_Q_MOST, max(_Q_LEAST, 1.0 - math.exp(-level)))

@@ -1,0 +1,1 @@
+"""Which rule wins, by how much, how near to clairvoyance: traffic, runs and tables."""
