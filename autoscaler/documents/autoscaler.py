@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from autoscaler.documents.base import (
     KEY_PATTERN,
@@ -22,6 +23,8 @@ from autoscaler.documents.base import (
 from autoscaler.documents.policy import ScalingPolicySpec  # noqa: TC001 - pydantic reads it
 from autoscaler.engine.spec import Fallback, Mode, OnForeignChange, Startup
 from autoscaler.signals.query import Across, SignalQuery
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 class ScaleTargetRef(DocumentModel):
@@ -62,6 +65,29 @@ class SignalSource(DocumentModel):
     def compiled(self) -> SignalQuery:
         """Return the form that sources read."""
         return SignalQuery(self.query, self.unit, self.url, self.metric, self.across)
+
+
+class GatewaySource(DocumentModel):
+    """What stands in front of the backend, so that nobody need write PromQL for it.
+
+    It gives `gatewayRequests`, and what it knows besides and the backend's preset does not measure. The document's own
+    `signals` win over it. For the source `prometheus` alone.
+    """
+
+    preset: Literal["llm-d", "envoy", "ingress-nginx", "dynamo"]
+    """The gateway's metrics."""
+    name: Annotated[str, Field(strict=True, min_length=1)]
+    """Which of its series are this target's: the inference pool, Envoy's cluster, the ingress, Dynamo's model."""
+    labels: dict[Text, Text] = Field(default={})
+    """More labels that the series must have, where the name alone is not unique: such as `namespace`."""
+
+    @field_validator("labels")
+    @classmethod
+    def _names_of_labels(cls, labels: dict[str, str]) -> dict[str, str]:
+        wrong = [label for label in labels if not _LABEL.fullmatch(label)]
+        if wrong:
+            raise ValueError(f"must be made of Prometheus' names of labels, and {wrong[0]!r} is none")
+        return labels
 
 
 class PolicyRef(DocumentModel):
@@ -133,6 +159,8 @@ class InferenceAutoscalerSpec(DocumentModel):
     """The preset that names the backend's series."""
     signals: dict[Annotated[str, Field(strict=True, pattern=KEY_PATTERN)], SignalSource] = Field(default={})
     """By signal name; these win over the preset, and may add signals of the document's own."""
+    gateway: GatewaySource | None = None
+    """What stands in front of the backend, and is alive at zero replicas."""
     policy_ref: PolicyRef | None = None
     """A ScalingPolicy by name."""
     policy: ScalingPolicySpec | None = None

@@ -12,15 +12,23 @@ from autoscaler.documents.load import Documents, Loaded, find_policy, policy_nam
 from autoscaler.documents.parse import Origin
 from autoscaler.documents.problems import key_path
 from autoscaler.documents.scenario import Scenario
+from autoscaler.documents.signals import measurable, measured, overrides, wakes
 from autoscaler.documents.wording import close_match, listed, shown
-from autoscaler.engine.observation import COMPLETED_REQUESTS, GATEWAY_REQUESTS, PENDING_REQUESTS, SignalRequest
+from autoscaler.engine.observation import (
+    COMPLETED_REQUESTS,
+    GATEWAY_REQUESTS,
+    PENDING_REQUESTS,
+    QUEUE_DEPTH,
+    SignalRequest,
+)
+from autoscaler.engine.proposal import Role
 from autoscaler.engine.spec import EngineSpec, Fallback, Mode, OnForeignChange, ScaleToZero, Startup
 from autoscaler.errors import DocumentError, Problem
 from autoscaler.rules.base import PolicyContext
 from autoscaler.rules.pending_requests import PendingRequests
 from autoscaler.rules.registry import BUILT_IN
 from autoscaler.rules.schedule import Schedule
-from autoscaler.signals.presets import BACKENDS, resolve
+from autoscaler.signals.presets import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
 
 _EVIDENCE = (SignalRequest(PENDING_REQUESTS), SignalRequest(COMPLETED_REQUESTS))
 """What proves idleness, and that a stream is stuck: asked for whatever the rules are."""
+_SIGNS = (SignalRequest(QUEUE_DEPTH), SignalRequest(PENDING_REQUESTS))
+"""The signs of load, of which a guard takes either."""
 
 _STARTUP = Startup()
 _NOWHERE = Origin("")
@@ -51,7 +61,7 @@ class CompiledTarget(NamedTuple):
     spec: EngineSpec
     backend: str
     overrides: Mapping[str, SignalQuery]
-    """The document's own `signals`."""
+    """The document's own `signals`, and those of its gateway."""
     requests: tuple[SignalRequest, ...]
     """What the rules, the idle timer and the wake signal need, each once."""
 
@@ -148,8 +158,14 @@ def compile_target(
         fallback=None if spec.fallback is None else spec.fallback.compiled(),
         on_foreign_change=spec.on_foreign_change,
         foreign_hold_seconds=spec.foreign_hold_seconds,
-        extra={"backend": spec.backend, "signals": spec.signals, "target": target},
+        extra={
+            "backend": spec.backend,
+            "signals": spec.signals,
+            "target": target,
+            **({} if spec.gateway is None else {"gateway": spec.gateway}),
+        },
     )
+    requests = _requests(engine_spec, waking=wakes(spec))
     return CompiledTarget(
         metadata.name,
         metadata.namespace,
@@ -158,8 +174,8 @@ def compile_target(
         target.api_version,
         engine_spec,
         spec.backend,
-        {name: source.compiled() for name, source in spec.signals.items()},
-        _requests(engine_spec, spec.signals),
+        overrides(spec, requests),
+        requests,
     )
 
 
@@ -245,15 +261,15 @@ def _misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, origin:
         allowed = f"must be one of {listed(BACKENDS)}{close_match(spec.backend, BACKENDS)}"
         return [_problem(origin, ("spec", "backend"), spec.backend, allowed)]
     problems = [*_zero_misfits(autoscaler, policy, origin), *_schedule_misfits(autoscaler, policy, origin)]
+    has_sign = any(measured(spec, sign) for sign in _SIGNS)
     for rule in policy.compiled_rules:
         for request in rule.needs:
-            known = request.name in spec.signals or request.key in spec.signals
-            if known or resolve(spec.backend, request.name) is not None:
+            if measured(spec, request) or (rule.role is Role.GUARD and request in _SIGNS and has_sign):
                 continue
             place = ("spec", "policy", "rules") if spec.policy is not None else ("spec", "policyRef")
             allowed = (
                 f"the rule {rule.name!r} needs the signal {request.name}, which {spec.backend} does not have: "
-                f"give it in `spec.signals`, or use one of {listed(BACKENDS[spec.backend].signals)}"
+                f"give it in `spec.signals`, or use one of {listed(measurable(spec))}"
             )
             problems.append(_problem(origin, place, None, allowed))
     return problems
@@ -270,10 +286,19 @@ def _zero_misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, or
             else "must be at least 1, for the policy has no `scaleToZero`: both say zero, or neither"
         )
         return [_problem(origin, ("spec", "minReplicas"), spec.min_replicas, allowed)]
-    if zero and GATEWAY_REQUESTS not in spec.signals and resolve(spec.backend, GATEWAY_REQUESTS) is None:
+    if not zero:
+        return []
+    if not measured(spec, SignalRequest(GATEWAY_REQUESTS)):
         allowed = (
             "scale-to-zero needs a wake signal: give `gatewayRequests`, the requests held in front of the backend, "
             "for at zero replicas nothing else can tell that somebody waits"
+        )
+        return [_problem(origin, ("spec", "signals"), None, allowed)]
+    lacking = [request.name for request in _EVIDENCE if not measured(spec, request)]
+    if lacking:
+        allowed = (
+            f"scale-to-zero needs proof of idleness, and {spec.backend} does not have {' nor '.join(lacking)}: "
+            "give it in `spec.signals`"
         )
         return [_problem(origin, ("spec", "signals"), None, allowed)]
     return []
@@ -302,9 +327,9 @@ def _problem(origin: Origin, location: tuple[str, ...], value: object, allowed: 
     return Problem(origin.at(location), key_path(location), "" if value is None else shown(value), allowed)
 
 
-def _requests(spec: EngineSpec, signals: Mapping[str, object]) -> tuple[SignalRequest, ...]:
+def _requests(spec: EngineSpec, *, waking: bool) -> tuple[SignalRequest, ...]:
     wanted = [request for rule in spec.rules for request in rule.needs]
     wanted += _EVIDENCE
-    if spec.scale_to_zero is not None or GATEWAY_REQUESTS in signals:
+    if spec.scale_to_zero is not None or waking:
         wanted.append(SignalRequest(GATEWAY_REQUESTS))
     return tuple(dict.fromkeys(wanted))

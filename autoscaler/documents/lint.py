@@ -48,8 +48,12 @@ def source_warnings(target: CompiledTarget, *, scraping: bool) -> tuple[str, ...
     The source `scrape` reads `url` and `metric`, the source `prometheus` reads `query`; a signal may have both forms.
     """
     source, form = ("scrape", "`url` and `metric`") if scraping else ("prometheus", "`query`")
-    unread = [name for name, own in target.overrides.items() if not (own.url if scraping else own.query)]
-    return tuple(f"signals.{name} has no {form}: the source {source} cannot read it" for name in unread)
+    unread = [
+        f"{own.origin}: {name}" if own.origin else f"signals.{name}"
+        for name, own in target.overrides.items()
+        if not (own.url if scraping else own.query)
+    ]
+    return tuple(f"{name} has no {form}: the source {source} cannot read it" for name in unread)
 
 
 def rule_warnings(rules: tuple[Rule, ...]) -> tuple[str, ...]:

@@ -32,3 +32,5 @@ class SignalQuery(NamedTuple):
     """For the source `scrape`: the series on that page, as `name` or `name{label="value"}` (equality only)."""
     across: Across = Across.SUM
     """For the source `scrape`: how several matching series of the page become one value."""
+    origin: str = ""
+    """Who wrote it, where that was not the user: `gateway envoy`."""

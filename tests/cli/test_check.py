@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from autoscaler.cli.main import main
-from autoscaler.cli.series import metric_names, variants
+from autoscaler.cli.series import alternatives, metric_names, variants
 from autoscaler.documents.lint import ONLY_QUEUE
 
 if TYPE_CHECKING:
@@ -211,6 +211,73 @@ def test_older_names_and_series_that_vanish_when_idle_are_told_apart(check, prom
     gpu = "DCGM_FI_PROF_GR_ENGINE_ACTIVE or DCGM_FI_DEV_GPU_UTIL (gpuUtilization, dcgm)"
     assert f"  found    {older} (kvCacheUtilization, vllm)\n" in out
     assert f"  missing  {gpu}; it may be absent while nothing is served\n" in out
+
+
+GATEWAY = AUTOSCALER.replace(
+    """  signals:
+    gatewayRequests: {query: 'sum(llm_d_epp_flow_control_queue_size{inference_pool="llama-8b"})'}
+""",
+    "  gateway: {preset: llm-d, name: llama-8b}\n",
+)
+
+
+def test_a_gateway_is_looked_up_under_its_old_and_new_name(check, prometheus):
+    """One series with two names: the old one is found as such, and without either it says what must be on."""
+    url, names = prometheus
+    names |= {"inference_extension_flow_control_queue_size"}
+    new, old = "llm_d_epp_flow_control_queue_size", "inference_extension_flow_control_queue_size"
+    place = "(gatewayRequests, gateway llm-d of inference/llama-8b)"
+    _, out, _ = check(GATEWAY, "--prometheus", url)
+    assert f"  found    {old}, an older name of {new} {place}\n" in out
+    names.clear()
+    _, out, _ = check(GATEWAY, "--prometheus", url)
+    assert f"  missing  {new} or {old} {place}; it needs the feature gate flowControl, " in out
+
+
+def test_a_backend_that_shows_nothing_says_what_it_needs_and_which_may_be_meant(check, prometheus):
+    """SGLang without its flag; and then vLLM's series where SGLang was written."""
+    url, names = prometheus
+    text = (
+        QUEUE_ONLY
+        + "---\n"
+        + AUTOSCALER.replace("scale-to-zero", "queue").replace("minReplicas: 0", "minReplicas: 1\n  backend: sglang")
+    )
+    _, out, _ = check(text, "--prometheus", url)
+    assert "  missing  sglang:num_queue_reqs (queueDepth, pendingRequests, sglang); it needs --enable-metrics\n" in out
+    assert "is `backend" not in out
+    names |= {"vllm:num_requests_running"}
+    _, out, _ = check(text, "--prometheus", url)
+    assert out.endswith("  nothing of sglang is there, but of vllm and nim: is `backend: vllm` meant?\n")
+
+
+def test_what_one_series_needs_is_told_with_it(check, prometheus):
+    """Triton's histogram is an option, the others are there."""
+    url, names = prometheus
+    names |= {"nv_inference_pending_request_count"}
+    text = QUEUE_ONLY.replace(
+        "targetPerReplica: 4}", "targetPerReplica: 4}, {type: latency, signal: timeToFirstToken, objectiveSeconds: 2}"
+    )
+    target = AUTOSCALER.replace("scale-to-zero", "queue").replace("minReplicas: 0", "minReplicas: 1\n  backend: triton")
+    _, out, _ = check(f"{text}---\n{target}", "--prometheus", url)
+    assert "  found    nv_inference_pending_request_count (queueDepth, triton)\n" in out
+    assert "; it may be absent while nothing is served; it needs --metrics-config histogram_latencies=true" in out
+
+
+@pytest.mark.parametrize(
+    ("query", "series"),
+    [
+        ("sum(new) or sum(old)", (("new", "old"),)),
+        ("sum(a) + sum(b)", (("a",), ("b",))),
+        ("sum(a + b) or sum(c)", (("a",), ("b",), ("c",))),
+        ("sum(a or b)", (("a",), ("b",))),
+        ("sum(a) or vector(0)", (("a",),)),
+        ('sum(a{x="or"})', (("a",),)),
+        ("", ()),
+    ],
+)
+def test_names_joined_by_or_are_one_series(query, series):
+    """Old and new of one thing; what is added up are two."""
+    assert alternatives(query) == series
 
 
 def test_a_prometheus_that_does_not_answer_exits_with_1(check):

@@ -161,6 +161,82 @@ def test_zero_takes_both_and_a_wake_signal(problems, minimum, zero, wake, says):
     assert problems(f"{text}---\n{policy}") == says
 
 
+QUEUE_ONLY = """\
+apiVersion: autoscaler.inference.dev/v1alpha1
+kind: ScalingPolicy
+metadata: {name: chat}
+spec:
+  rules:
+    - {type: queueDepth, targetPerReplica: 4}
+    - {type: latency, signal: timeToFirstToken, objectiveSeconds: 2}
+    - {type: cpuUtilization, targetPercent: 70}
+"""
+
+
+def test_a_guard_takes_either_sign_of_load(problems):
+    """Triton has a queue and no requests in flight: its guards work, and sizing by what it has not is an error."""
+    text = changed(AUTOSCALER, ("backend: vllm", "backend: triton"), ("minReplicas: 0", "minReplicas: 1"))
+    assert problems(f"{text}---\n{QUEUE_ONLY}") == []
+    (says,) = problems(f"{text}---\n{QUEUE_ONLY.replace('queueDepth', 'pendingRequests')}")
+    assert "the rule 'pendingRequests' needs the signal pendingRequests, which triton does not have" in says
+
+
+def test_scale_to_zero_needs_proof_of_idleness(problems):
+    """llama.cpp counts no requests and Triton none in flight: they never would sleep, and are told so at once."""
+    policy = changed(
+        POLICY, ("    - {type: latency, signal: timeToFirstToken, quantile: 0.99, objectiveSeconds: 2}\n", "")
+    )
+    (says,) = problems(f"{changed(AUTOSCALER, ('backend: vllm', 'backend: llama.cpp'))}---\n{policy}")
+    assert "needs proof of idleness, and llama.cpp does not have completedRequests: give it in `spec.signals`" in says
+
+
+def test_a_gateway_gives_what_nobody_else_measures(compiled):
+    """The wake signal always; latency where the backend has none; the document's own signals win."""
+    gateway = "  gateway: {preset: dynamo, name: 'm\"x', labels: {namespace: front}}\n"
+    text = changed(AUTOSCALER, (f"  signals:\n{WAKE}", gateway), ("backend: vllm", "backend: tgi"))
+    target = compiled(text, POLICY)
+    select = 'model="m\\"x", namespace="front"'
+    ttft = f"rate(dynamo_frontend_time_to_first_token_seconds_bucket{{{select}}}[120s])"
+    assert target.overrides == {
+        "gatewayRequests": SignalQuery(
+            f"sum(dynamo_frontend_queued_requests{{{select}}})", "requests", origin="gateway dynamo"
+        ),
+        "timeToFirstToken:0.99": SignalQuery(
+            f"histogram_quantile(0.99, sum by (le) ({ttft}))", "seconds", origin="gateway dynamo"
+        ),
+    }
+    assert SignalRequest("gatewayRequests") in target.requests
+    own = compiled(changed(text, (gateway, f"{gateway}  signals:\n{WAKE}")), POLICY)
+    assert own.overrides["gatewayRequests"].origin == ""
+
+
+def test_a_gateway_is_part_of_the_fingerprint(compiled):
+    """Another pool is another signal: the history begins anew."""
+    one = changed(AUTOSCALER, (f"  signals:\n{WAKE}", "  gateway: {preset: llm-d, name: a}\n"))
+    other = changed(one, ("name: a}", "name: b}"))
+    assert compiled(one, POLICY).spec.fingerprint != compiled(other, POLICY).spec.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("gateway", "says"),
+    [
+        ("{preset: traefik, name: a}", "must be 'llm-d', 'envoy', 'ingress-nginx' or 'dynamo'"),
+        ("{preset: envoy}", "spec.gateway.name: is required"),
+        ("{preset: envoy, name: ''}", "spec.gateway.name: string should have at least 1 character"),
+        (
+            "{preset: envoy, name: a, labels: {a-b: c}}",
+            "must be made of Prometheus' names of labels, and 'a-b' is none",
+        ),
+        ("{preset: envoy, name: a, pool: b}", "spec.gateway.pool: unknown field"),
+    ],
+)
+def test_a_wrong_gateway_is_told(problems, gateway, says):
+    """With the key path, like anything else."""
+    text = changed(AUTOSCALER, (f"  signals:\n{WAKE}", f"  gateway: {gateway}\n"))
+    (found,) = problems(f"{text}---\n{POLICY}")
+    assert says in found
+
+
 @pytest.mark.parametrize(
     ("windows", "says"),
     [
@@ -206,8 +282,8 @@ def test_a_signal_that_the_backend_lacks_is_named_with_the_rule(problems):
     assert problems(f"{text}---\n{POLICY}") == [
         (
             "docs.yaml:12 (document 1): spec.policyRef: the rule 'latency' needs the signal timeToFirstToken, which "
-            "tgi does not have: give it in `spec.signals`, or use one of completedRequests, endToEnd, pendingRequests, "
-            "queueDepth, queueTime, requestRate, tokenRate"
+            "tgi does not have: give it in `spec.signals`, or use one of completedRequests, endToEnd, generatedTokens, "
+            "pendingRequests, promptTokens, queueDepth, queueTime, requestRate, startedRequests, tokenRate"
         )
     ]
     for key in ("timeToFirstToken", "'timeToFirstToken:0.99'"):
