@@ -285,6 +285,17 @@ class TestKeda:
         assert activate(rules, 0, Triggers(active=True, failed=False), Past(0.0), NOW).replicas == 3
         assert not activate(rules, 0, self.QUIET, Past(0.0), NOW).writes
 
+    def test_below_the_minimum_an_active_target_is_raised_in_idle_mode_only(self):
+        """RequestScale: without an idle count, that is the HPA's business."""
+        active = Triggers(active=True, failed=False)
+        assert activate(Activation(3, 0), 2, active, Past(0.0), NOW).replicas == 3
+        assert not activate(Activation(3, None), 2, active, Past(0.0), NOW).writes
+
+    def test_paused_writes_nothing(self):
+        """HandlePaused comes before all else."""
+        found = activate(self.RULES._replace(paused=True), 0, Triggers(active=True, failed=False), Past(0.0), NOW)
+        assert (found.writes, found.active) == (False, None)
+
     @pytest.mark.parametrize(
         ("behavior", "metric"), [("static", 40), ("currentReplicas", 60), ("currentReplicasIfLower", 40)]
     )

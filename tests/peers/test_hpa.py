@@ -168,3 +168,25 @@ def test_a_metric_needs_one_fitting_target(wrong):
     """What upstream's validation refuses is refused."""
     with pytest.raises(ValidationError):
         HpaMetric.model_validate(wrong)
+
+
+def test_the_trail_tells_of_every_stage():
+    """From the metrics over the window to the limits; where no metric was asked, what was done instead."""
+    target = Target(hpa(TOTAL, max_replicas=6), 3)
+    stages = target.tick({"pendingRequests": 90.0}).trail
+    assert [(stage.name, stage.before, stage.after) for stage in stages] == [
+        ("metrics", 3, 9),
+        ("stabilization", 9, 9),
+        ("limits", 9, 6),
+    ]
+    assert stages[-1].why == "TooManyReplicas"
+    target.spec = 9
+    above = target.tick({"pendingRequests": 90.0})
+    assert ([stage.name for stage in above.trail], above.reason) == (["reconcile"], Reason.MAX_REPLICAS)
+
+
+@pytest.mark.parametrize("wrong", [{"min_replicas": "1"}, {"max_replicas": 0}, {"metrics": ()}])
+def test_wrong_parameters_are_refused(wrong):
+    """As upstream's validation does."""
+    with pytest.raises(ValidationError):
+        Hpa(**wrong)

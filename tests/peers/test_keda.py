@@ -121,6 +121,8 @@ def test_a_resource_sizes_and_does_not_wake():
     cpu = Trigger(signals=("cpuUtilization",), type="cpu", threshold=50.0)
     awake = Target(keda(QUEUE, cpu), 2)
     assert awake.tick({"queueDepth": 1.0, "cpuUtilization": 100.0}).replicas == 4
+    # 120 % of the target on four are 4.8
+    assert Target(keda(QUEUE, cpu), 4).tick({"queueDepth": 1.0, "cpuUtilization": 60.0}).replicas == 5
     asleep = Target(keda(QUEUE, cpu), 0)
     assert asleep.tick({"queueDepth": 0.0, "cpuUtilization": Quality.ERROR}).replicas == 0
     idle = Target(keda(QUEUE, cpu), 2)
@@ -131,3 +133,15 @@ def test_zero_with_resources_only_is_refused():
     """Nothing could wake it."""
     with pytest.raises(ValidationError, match="not cpu or memory"):
         keda(Trigger(signals=("cpuUtilization",), type="cpu", threshold=50.0))
+
+
+def test_a_signal_that_nobody_collected_is_an_error():
+    """It is not an answer without series."""
+    assert set(Target(keda(), 3).run(600.0, lambda _: {})) == {3}
+
+
+@pytest.mark.parametrize("wrong", [{"min_replicas": "0"}, {"max_replicas": 0}, {"min_replicas": 9, "max_replicas": 3}])
+def test_wrong_bounds_are_refused(wrong):
+    """As upstream's webhook does."""
+    with pytest.raises(ValidationError):
+        Keda(**wrong)

@@ -150,3 +150,19 @@ def test_it_starts_with_its_initial_scale():
     counts = target.run(200.0, load(5.0))
     assert counts[0] == 3
     assert counts[-1] == 1
+
+
+def test_the_maximum_caps_it_and_there_is_none_by_default():
+    """`max-scale` unset is no limit."""
+    assert Target(knative(max_replicas=3), 1).tick(load(90.0)(1)).replicas == 3
+    assert Target(Knative(target=10.0, target_utilization_percent=100.0), 1).tick(load(90.0)(1)).replicas == 9
+
+
+def test_with_a_rate_held_requests_wake_it():
+    """At zero there is no rate; what the activator holds stands for it."""
+    parameters = Knative(max_replicas=50, metric="rps", target=1.0)
+    target = Target(parameters, 0)
+    assert target.tick({"requestRate": Quality.NO_PODS, **load(1.0)(0)}).replicas >= 1
+    awake = Target(parameters, 2)
+    silent = {"requestRate": Quality.EMPTY, "pendingRequests": 900.0, "gatewayRequests": 0.0}
+    assert awake.tick(silent).reason is Reason.NO_OPINION

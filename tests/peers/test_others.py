@@ -124,6 +124,11 @@ class TestHuggingFace:
         assert target.tick({"gatewayRequests": Quality.ERROR}).replicas == 0
         assert target.tick(flight(1.0)(0)).replicas == 1
 
+    def test_it_asks_for_what_it_reads(self):
+        """The GPU only where that is the metric."""
+        asked = {kind: {r.key for r in HuggingFace(metric=kind).requests} for kind in ("gpu", "pendingRequests")}
+        assert asked["gpu"] - asked["pendingRequests"] == {"gpuUtilization"}
+
     def test_the_idle_time_can_be_chosen(self):
         """Or zero be switched off."""
         quiet = {**flight(0.0)(1), "gpuUtilization": 0.0}
@@ -144,6 +149,17 @@ class TestQueueSteps:
     def test_it_does_not_know_what_it_does_not_see(self):
         """An unknown queue changes nothing."""
         assert Target(QueueSteps(), 4).tick({"queueDepth": Quality.EMPTY}).replicas == 4
+
+    def test_both_thresholds_may_be_the_same(self):
+        """Then there is no band between them."""
+        script = QueueSteps(above_per_replica=10.0, below_per_replica=10.0)
+        assert [Target(script, 4).tick({"queueDepth": depth}).replicas for depth in (39.0, 40.0, 41.0)] == [3, 4, 6]
+
+    def test_the_bounds_give_their_reason(self):
+        """Which of them bound it."""
+        high = Target(QueueSteps(max_replicas=5), 4).tick({"queueDepth": 900.0})
+        low = Target(QueueSteps(), 1).tick({"queueDepth": 0.0})
+        assert [(d.replicas, d.reason) for d in (high, low)] == [(5, Reason.MAX_REPLICAS), (1, Reason.MIN_REPLICAS)]
 
     def test_a_cooldown_pauses_it(self):
         """One change a minute."""
