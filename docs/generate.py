@@ -21,6 +21,9 @@ from autoscaler.documents.policy import ScalingPolicy
 from autoscaler.documents.scenario import Scenario
 from autoscaler.rules.registry import BUILT_IN
 from autoscaler.settings import PREFIX, Settings
+from autoscaler.signals.gateways import GATEWAYS, Gateway
+from autoscaler.signals.preset import UNITS, Preset
+from autoscaler.signals.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -53,6 +56,13 @@ RULES = """# Rules
 
 What may stand in a policy's `rules`. Every rule also takes `name`, by which its memory is kept: two of one type need
 two names.
+"""
+SIGNALS = """# Signals
+
+What a preset measures; a document's `backend` names one, `gateway` another, and `signals` adds to both. `dcgm` and
+`cadvisor` serve every backend. Of a series' names the first that exists is read, never two. [How to
+choose](../how-to/choose-signals.md).
+
 """
 
 
@@ -175,6 +185,9 @@ def rules() -> str:
         schema = rule.model_json_schema(by_alias=True)
         text = CLASSES[rule.__name__].docstring
         parts.append(f"## {word}\n\n{text}\n\n{table(rule.__name__, schema, skip=('type', 'name'))}")
+        for name in reachable(schema):
+            one = schema["$defs"][name] | {"$defs": schema["$defs"]}
+            parts.append(f"### {name}\n\n{CLASSES[name].docstring}\n\n{table(name, one)}")
     return "\n".join(parts)
 
 
@@ -255,12 +268,47 @@ def metrics() -> str:
     return METRICS + "\n".join(rows) + "\n"
 
 
+def signals() -> str:
+    """Return the page of the presets: who measures which signal, under which names."""
+    rows = [f"| signal | unit | {' | '.join(PRESETS)} |", f"|---|---|{'---|' * len(PRESETS)}"]
+    for name, unit in UNITS.items():
+        having = ("yes" if name in preset.signals else "" for preset in PRESETS.values())
+        rows.append(f"| `{name}` | {unit} | {' | '.join(having)} |")
+    parts = [SIGNALS + "\n".join(rows) + "\n"]
+    parts += [_preset(preset) for preset in PRESETS.values()]
+    parts.append("## Gateways\n")
+    parts += [_gateway(gateway) for gateway in GATEWAYS.values()]
+    return "\n".join(parts)
+
+
+def _preset(preset: Preset) -> str:
+    place = f" Scraped at port {preset.port}, `{preset.path}`." if preset.port else ""
+    rows = ["| series | names, the newest first | needs |", "|---|---|---|"]
+    for name, series in preset.series.items():
+        names = ", ".join(f"`{metric.name}`" for metric in series.metrics)
+        rows.append(f"| {name} | {names} | {_cell(series.needs)} |")
+    return f"## {preset.name}\n\n{_provenance(preset)}{place}\n\n" + "\n".join(rows) + "\n"
+
+
+def _gateway(gateway: Gateway) -> str:
+    rows = ["| signal | query |", "|---|---|"]
+    rows += [f"| `{name}` | `{_cell(query)}` |" for name, query in gateway.signals.items()]
+    text = f"{_provenance(gateway)} `name` is the label `{gateway.label}`."
+    return f"### {gateway.name}\n\n{text}\n\n" + "\n".join(rows) + "\n"
+
+
+def _provenance(source: Preset | Gateway) -> str:
+    needs = f" Needs {source.needs}." if source.needs else ""
+    return f"Since: {source.since}.{needs}"
+
+
 PAGES = {
     "commands.md": commands,
     "documents.md": documents,
     "metrics.md": metrics,
     "rules.md": rules,
     "settings.md": settings,
+    "signals.md": signals,
 }
 
 
