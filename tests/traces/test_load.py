@@ -66,7 +66,7 @@ BAD = {
     HEADER: "holds no request",
     "<!DOCTYPE html><title>Sign in</title>": "line 1: must be the header .* (found '<!DOCTYPE html>",
     "a,b\n1,2\n": "line 1: must be the header",
-    "arrival_seconds,prompt\n1,2\n": "line 1: must have the columns prompt_tokens, output_tokens (found arrival_seconds, ",
+    "arrival_seconds,prompt\n1,2\n": "line 1: must have the columns prompt_tokens, output_tokens (found arrival_sec",
     "TIMESTAMP,ContextTokens\n2023-11-16 18:15:46,3\n": "line 1: must have the column GeneratedTokens",
     HEADER + "1,2,3\n2,3\n": "line 3: must have 3 columns (found 2)",
     HEADER + "1,2,3\n2,3,4,5\n": "line 3: must have 3 columns (found 4)",
