@@ -51,8 +51,8 @@ e2e: $(VENV)/.dev  ## Run only the tests against a real control plane and Promet
 	@$(BIN)/python -m pytest -m cluster $(TESTS)
 
 .PHONY: bench
-bench: $(VENV)/.dev  ## Measure what the budgets promise
-	@shopt -s nullglob; for benchmark in benchmarks/*.py; do echo "$$benchmark"; $(BIN)/python "$$benchmark"; done
+bench: $(VENV)/.dev  ## Measure what the budgets promise; benchmarks/README.md names what else can be measured
+	@for name in start decision simulator; do echo "$$name"; $(BIN)/python "benchmarks/$$name.py"; done
 
 .PHONY: docs
 docs: $(VENV)/.dev  ## Write docs/reference from the models

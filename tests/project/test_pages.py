@@ -92,6 +92,22 @@ def test_every_link_leads_somewhere(name: str):
     assert [target for target in inside if not (page.parent / target).exists()] == []
 
 
+@pytest.mark.parametrize(
+    ("index", "folder", "pattern"),
+    [
+        ("docs/README.md", "docs", "**/*.md"),
+        ("benchmarks/README.md", "benchmarks", "*.py"),
+        ("policies/README.md", "policies", "*.yaml"),
+    ],
+)
+def test_an_index_names_all_that_is_there(index: str, folder: str, pattern: str):
+    """Who adds a page, a benchmark or a policy also says where it is found."""
+    text = (CHECKOUT / index).read_text()
+    there = [str(path.relative_to(CHECKOUT / folder)) for path in CHECKOUT.glob(f"{folder}/{pattern}")]
+    assert len(there) > 2
+    assert [name for name in there if name not in text and not name.endswith(("README.md", "__init__.py"))] == []
+
+
 def test_the_readme_fits_on_two_screens():
     """A newcomer reads all of it: at most 110 lines."""
     assert len((CHECKOUT / "README.md").read_text().splitlines()) <= 110
