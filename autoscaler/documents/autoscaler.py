@@ -79,7 +79,7 @@ class GatewaySource(DocumentModel):
     name: Annotated[str, Field(strict=True, min_length=1)]
     """Which of its series are this target's: the inference pool, Envoy's cluster, the ingress, Dynamo's model."""
     labels: dict[Text, Text] = Field(default={})
-    """More labels that the series must have, where the name alone is not unique: such as `namespace`."""
+    """Labels that the series must have, where the name alone is not unique: such as `namespace`."""
 
     @field_validator("labels")
     @classmethod

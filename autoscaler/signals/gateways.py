@@ -1,4 +1,4 @@
-"""What stands in front of a backend, and is alive at zero replicas: its queries for one target.
+"""What stands in front of a backend, and is alive at zero replicas: one query a signal for all that is behind it.
 
 Sources: llm-d/llm-d-router `docs/metrics.md` and `pkg/epp/metrics/`, before that kubernetes-sigs/
 gateway-api-inference-extension; envoyproxy/envoy `docs/root/configuration/upstream/cluster_manager/cluster_stats.rst`;
@@ -39,7 +39,7 @@ _WAKE_SECONDS = 60
 
 
 class Gateway(NamedTuple):
-    """One gateway's queries; in their text SELECT stands for the matchers, and WINDOW for the rates' window."""
+    """One gateway's queries; in their text LABEL stands for its label, and SELECT for the matchers."""
 
     name: str
     label: str
@@ -53,16 +53,17 @@ class Gateway(NamedTuple):
 def _quantile(*names: str, scale: str = "") -> str:
     """Return the query for a quantile: QUANTILE stands for which."""
     return " or ".join(
-        f"{scale}histogram_quantile(QUANTILE, sum by (le) (rate({name}_bucket{{SELECT}}[WINDOW])))" for name in names
+        f"{scale}histogram_quantile(QUANTILE, sum by (le, LABEL) (rate({name}_bucket{{SELECT}}[{WINDOW_SECONDS}s])))"
+        for name in names
     )
 
 
 def _sum(*names: str) -> str:
-    return " or ".join(f"sum({name}{{SELECT}})" for name in names)
+    return " or ".join(f"sum by (LABEL) ({name}{{SELECT}})" for name in names)
 
 
 def _rate(*names: str) -> str:
-    return " or ".join(f"sum(rate({name}{{SELECT}}[WINDOW]))" for name in names)
+    return " or ".join(f"sum by (LABEL) (rate({name}{{SELECT}}[{WINDOW_SECONDS}s]))" for name in names)
 
 
 LLM_D = Gateway(
@@ -81,8 +82,8 @@ ENVOY = Gateway(
     "envoy_cluster_name",
     {
         # Without a healthy host it answers 503 at once: who was turned away lately is who waits.
-        GATEWAY_REQUESTS: "sum(envoy_cluster_upstream_rq_active{SELECT}) + "
-        f"sum(increase(envoy_cluster_upstream_cx_none_healthy{{SELECT}}[{_WAKE_SECONDS}s]))",
+        GATEWAY_REQUESTS: "sum by (LABEL) (envoy_cluster_upstream_rq_active{SELECT}) + "
+        f"sum by (LABEL) (increase(envoy_cluster_upstream_cx_none_healthy{{SELECT}}[{_WAKE_SECONDS}s]))",
         PENDING_REQUESTS: _sum("envoy_cluster_upstream_rq_active"),
         COMPLETED_REQUESTS: _sum("envoy_cluster_upstream_rq_completed"),
         REQUEST_RATE: _rate("envoy_cluster_upstream_rq_total"),
@@ -97,7 +98,7 @@ INGRESS_NGINX = Gateway(
     "ingress-nginx",
     "ingress",
     {
-        GATEWAY_REQUESTS: f"sum(increase(nginx_ingress_controller_requests{{SELECT}}[{_WAKE_SECONDS}s]))",
+        GATEWAY_REQUESTS: f"sum by (LABEL) (increase(nginx_ingress_controller_requests{{SELECT}}[{_WAKE_SECONDS}s]))",
         COMPLETED_REQUESTS: _sum("nginx_ingress_controller_requests"),
         REQUEST_RATE: _rate("nginx_ingress_controller_requests"),
         "endToEnd": _quantile("nginx_ingress_controller_request_duration_seconds"),
@@ -139,16 +140,16 @@ def gateway_query(
 ) -> SignalQuery | None:
     """Return the query for a signal of one target at its gateway; None if the gateway does not measure it.
 
-    `value` is that of the gateway's label, `labels` are more matchers.
+    `value` is that of the gateway's label, `labels` are matchers. The text is the same for all values.
     """
     text = gateway.signals.get(request.name)
     if text is None or ("QUANTILE" in text) != (request.quantile is not None):
         return None
-    select = ", ".join(f"{label}={_quoted(one)}" for label, one in {gateway.label: value, **labels}.items())
+    quantile = "" if request.quantile is None else f"{request.quantile:g}"
+    select = ", ".join(f"{label}={_quoted(one)}" for label, one in sorted(labels.items()))
     # The matchers come last: what users write is not searched for words.
-    text = text.replace("QUANTILE", f"{request.quantile:g}" if request.quantile is not None else "")
-    text = text.replace("WINDOW", f"{WINDOW_SECONDS}s").replace("SELECT", select)
-    return SignalQuery(text, UNITS[request.name], origin=f"gateway {gateway.name}")
+    text = text.replace("QUANTILE", quantile).replace("LABEL", gateway.label).replace("SELECT", select)
+    return SignalQuery(text, UNITS[request.name], label=gateway.label, value=value, origin=f"gateway {gateway.name}")
 
 
 def _quoted(text: str) -> str:

@@ -32,5 +32,9 @@ class SignalQuery(NamedTuple):
     """For the source `scrape`: the series on that page, as `name` or `name{label="value"}` (equality only)."""
     across: Across = Across.SUM
     """For the source `scrape`: how several matching series of the page become one value."""
+    label: str = ""
+    """Of several series that `query` returns, the one is meant that has `value` in this label; empty for a single one.
+    So one query serves all targets behind one gateway."""
+    value: str = ""
     origin: str = ""
     """Who wrote it, where that was not the user: `gateway envoy`."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autoscaler.signals.histogram import Buckets
+    from autoscaler.signals.vectors import Row
     from autoscaler.sources.target import PodAddress, Target
     from autoscaler.sources.timing import Timing
 
@@ -80,6 +81,7 @@ class AnswerView:
         self._timing = timing
         self._outcomes = outcomes
         self._presets: dict[str, _PresetAnswers] = {}
+        self._by_label: dict[tuple[str, str], dict[str, tuple[Row, ...]]] = {}
 
     def own(self, request: SignalRequest, query: SignalQuery) -> Signal:
         """Return what a document's own query says."""
@@ -88,7 +90,19 @@ class AnswerView:
         outcome = self._outcomes[OwnKey(query.query)]
         if isinstance(outcome, SourceError):
             return unknown(request, Quality.ERROR, str(outcome))
+        if query.label:
+            outcome = outcome._replace(rows=self._picked(outcome, query))
         return single_value(request, query, outcome, self.now)
+
+    def _picked(self, answer: Answer, query: SignalQuery) -> tuple[Row, ...]:
+        """Return the rows of an answer that have the query's value in its label; sorted once for all targets."""
+        key = (query.query, query.label)
+        if key not in self._by_label:
+            table = self._by_label.setdefault(key, {})
+            for row in answer.rows:
+                value = row.labels.get(query.label, "")
+                table[value] = (*table.get(value, ()), row)
+        return self._by_label[key].get(query.value, ())
 
     def readings(self, target: Target, preset: Preset) -> tuple[PodReading, ...]:
         """Return what is known of each of the target's pods."""

@@ -195,14 +195,14 @@ def test_a_gateway_gives_what_nobody_else_measures(compiled):
     gateway = "  gateway: {preset: dynamo, name: 'm\"x', labels: {namespace: front}}\n"
     text = changed(AUTOSCALER, (f"  signals:\n{WAKE}", gateway), ("backend: vllm", "backend: tgi"))
     target = compiled(text, POLICY)
-    select = 'model="m\\"x", namespace="front"'
-    ttft = f"rate(dynamo_frontend_time_to_first_token_seconds_bucket{{{select}}}[120s])"
+    more = {"label": "model", "value": 'm"x', "origin": "gateway dynamo"}
+    ttft = 'rate(dynamo_frontend_time_to_first_token_seconds_bucket{namespace="front"}[120s])'
     assert target.overrides == {
         "gatewayRequests": SignalQuery(
-            f"sum(dynamo_frontend_queued_requests{{{select}}})", "requests", origin="gateway dynamo"
+            'sum by (model) (dynamo_frontend_queued_requests{namespace="front"})', "requests", **more
         ),
         "timeToFirstToken:0.99": SignalQuery(
-            f"histogram_quantile(0.99, sum by (le) ({ttft}))", "seconds", origin="gateway dynamo"
+            f"histogram_quantile(0.99, sum by (le, model) ({ttft}))", "seconds", **more
         ),
     }
     assert SignalRequest("gatewayRequests") in target.requests

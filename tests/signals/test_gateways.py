@@ -18,13 +18,15 @@ def requests_of(gateway: Gateway) -> list[SignalRequest]:
 
 @pytest.mark.parametrize("gateway", GATEWAYS.values(), ids=GATEWAYS)
 def test_every_selector_names_the_target(gateway: Gateway) -> None:
-    """No series of another pool, cluster, ingress or model gets into a sum; no word of the templates is left."""
+    """Sums are by pool, cluster, ingress or model, of which one is picked; no word of the templates is left."""
     for request in requests_of(gateway):
         query = gateway_query(gateway, "mine", {"zone": "a"}, request)
         assert query is not None
         assert query.unit == UNITS[request.name]
         selectors = re.findall(r"\{([^}]*)\}", query.query)
-        assert set(selectors) == {f'{gateway.label}="mine", zone="a"'}
+        assert set(selectors) == {'zone="a"'}
+        assert set(re.findall(r"by \(([^)]*)\)", query.query)) <= {gateway.label, f"le, {gateway.label}"}
+        assert (query.label, query.value) == (gateway.label, "mine")
         assert not re.search(r"[A-Z]{4}", query.query)
         assert "vector" not in query.query
 
@@ -42,8 +44,8 @@ def test_old_and_new_names_are_never_added_up() -> None:
     query = gateway_query(LLM_D, "p", {}, SignalRequest("gatewayRequests"))
     assert query is not None
     assert query.query == (
-        'sum(llm_d_epp_flow_control_queue_size{inference_pool="p"})'
-        ' or sum(inference_extension_flow_control_queue_size{inference_pool="p"})'
+        "sum by (inference_pool) (llm_d_epp_flow_control_queue_size{})"
+        " or sum by (inference_pool) (inference_extension_flow_control_queue_size{})"
     )
 
 
@@ -52,8 +54,8 @@ def test_envoys_milliseconds_become_seconds() -> None:
     query = gateway_query(ENVOY, "c", {}, SignalRequest("endToEnd", 0.95))
     assert query is not None
     assert query.query == (
-        "0.001 * histogram_quantile(0.95, sum by (le) "
-        '(rate(envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="c"}[120s])))'
+        "0.001 * histogram_quantile(0.95, sum by (le, envoy_cluster_name) "
+        "(rate(envoy_cluster_upstream_rq_time_bucket{}[120s])))"
     )
     nginx = gateway_query(INGRESS_NGINX, "i", {}, SignalRequest("endToEnd", 0.95))
     assert nginx is not None
@@ -67,9 +69,17 @@ def test_what_a_gateway_does_not_measure_is_nothing() -> None:
     assert gateway_query(ENVOY, "c", {}, SignalRequest("requestRate", 0.9)) is None
 
 
-def test_a_value_cannot_leave_its_quotes() -> None:
-    """Whatever stands in a name, and also the templates' own words."""
-    query = gateway_query(LLM_D, 'a"} or vector(1) #\\\n SELECT WINDOW', {}, SignalRequest("gatewayRequests"))
+def test_a_label_cannot_leave_its_quotes() -> None:
+    """Whatever users write, also the templates' own words."""
+    labels = {"zone": 'a"} or vector(1) #\\\n SELECT LABEL'}
+    query = gateway_query(LLM_D, "p", labels, SignalRequest("gatewayRequests"))
     assert query is not None
-    quoted = '"a\\"} or vector(1) #\\\\\\n SELECT WINDOW"'
-    assert query.query.split(" or sum(")[0] == f"sum(llm_d_epp_flow_control_queue_size{{inference_pool={quoted}}})"
+    quoted = '"a\\"} or vector(1) #\\\\\\n SELECT LABEL"'
+    first = query.query.split(" or sum by")[0]
+    assert first == f"sum by (inference_pool) (llm_d_epp_flow_control_queue_size{{zone={quoted}}})"
+
+
+def test_one_query_serves_all_targets_behind_a_gateway() -> None:
+    """The text does not depend on the target, so that Prometheus is asked once."""
+    texts = {gateway_query(ENVOY, name, {}, SignalRequest("gatewayRequests")).query for name in ("a", "b")}  # type: ignore[union-attr]
+    assert len(texts) == 1

@@ -552,3 +552,23 @@ def test_importing_the_room_loads_no_client() -> None:
         "assert heavy <= set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_one_answer_serves_all_targets_behind_a_gateway(prometheus: FakePrometheus, source: PrometheusSource) -> None:
+    """Asked once; each target picks its own row, a missing one is `empty`, two of one name are an error."""
+    text = "sum by (pool) (held{})"
+    rows = [({"pool": "a"}, 3), ({"pool": "b"}, 5), ({"pool": "twice", "x": "1"}, 1), ({"pool": "twice"}, 1)]
+    prometheus.replies[text] = vector(*rows, at=NOW)
+    targets = [
+        target(
+            name,
+            wants="gatewayRequests",
+            overrides={"gatewayRequests": SignalQuery(text, label="pool", value=name, origin="gateway mine")},
+        )
+        for name in ("a", "b", "c", "twice")
+    ]
+    collected = source.collect(targets, NOW, 10.0)
+    signals = [collected[f"ml/{name}"]["gatewayRequests"] for name in ("a", "b", "c", "twice")]
+    assert [signal.value for signal in signals] == [3.0, 5.0, None, None]
+    assert [signal.quality for signal in signals[2:]] == [Quality.EMPTY, Quality.ERROR]
+    assert prometheus.asked == [text]
