@@ -6,43 +6,57 @@ import json
 import os
 import sys
 import time
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from pathlib import Path  # noqa: TC003 - typer looks the annotations up
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from autoscaler.documents import library
-from autoscaler.documents.load import load
-from autoscaler.documents.scenario import TraceTraffic, Traffic
-from autoscaler.documents.wording import close_match, listed
-from autoscaler.errors import DocumentError, Problem, UsageError
-from autoscaler.experiments.compare import compare
+from autoscaler.cli import outputs, scenarios
+from autoscaler.cli.progress import Brake, Meter, brake, meter
+from autoscaler.cli.scenarios import find_scenario, with_trace
+from autoscaler.experiments import preset_list
+from autoscaler.experiments.compare import Comparison, compare
 from autoscaler.experiments.contestants import contestants
+from autoscaler.experiments.references import with_references
 from autoscaler.experiments.scene import make_scene
+from autoscaler.experiments.seeds import over_seeds, play_seeds
 from autoscaler.experiments.table import render
 from autoscaler.simulator.fleet import compiled_kernel
 from autoscaler.traces.cache import Cache, user_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Sequence
 
-    from autoscaler.documents.scenario import Scenario, ScenarioSpec
-    from autoscaler.experiments.compare import Watch
+    from autoscaler.cli.outputs import Outputs
     from autoscaler.experiments.scene import Scene
     from autoscaler.simulator.fleet import Advance
+    from autoscaler.simulator.replay import Contestant
+
+__all__ = ["chosen_kernel", "find_scenario", "simulate"]
 
 NO_NUMBA = "AUTOSCALER_NO_NUMBA"
 """Set to anything but 0 or nothing, it keeps the kernel in plain Python."""
 DEFAULT_SCENARIO = "chat"
+INTERRUPTED = 130
+_BOUND_SECONDS = 15.0
+"""How long one bound may be looked for; what is found by then is a bound too."""
+
+
+class Effort(NamedTuple):
+    """How much is simulated."""
+
+    seeds: int
+    oracle: bool
+    jobs: int
+    compiled: Advance | None
 
 
 def simulate(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario of the library, or a file.", show_default=True)
-    ] = DEFAULT_SCENARIO,
+        str | None, typer.Argument(help="A scenario of the library, or a file.", show_default=DEFAULT_SCENARIO)
+    ] = None,
     trace: Annotated[
         Path | None,
         typer.Option(help="Requests from this file instead, of any format that docs/reference/traces.md has."),
@@ -61,87 +75,138 @@ def simulate(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Of traffic, cold starts and router; the scenario's own.")
     ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Simulate with so many seeds, and show 95 % confidence intervals.")
+    ] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, for --seeds and --oracle.")] = 1,
+    series: Annotated[Path | None, typer.Option(help="Write time series to this .csv or .json.")] = None,
+    requests: Annotated[
+        Path | None, typer.Option(help="Write what became of each request to this .csv or .npz.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with table and plots to this .html.")] = None,
     *,
+    oracle: Annotated[
+        bool, typer.Option("--oracle", help="Look for the cheapest schedule made with hindsight.")
+    ] = False,
+    list_presets: Annotated[bool, typer.Option("--list-presets", help="List the presets, and exit.")] = False,
+    list_scenarios: Annotated[bool, typer.Option("--list-scenarios", help="List the scenarios, and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Replay traffic through policies, and show what each attains and costs."""
-    document, folder = find_scenario(scenario)
-    spec = _with_trace(document.spec, trace, rate_scale, window)
-    cache = Cache(user_folder(os.environ))
-    scene = make_scene(document.metadata.name, spec, folder=folder, seed=seed, cache=cache)
-    names = list(dict.fromkeys(policy or document.spec.policies))
-    players = [player for name in names for player in contestants(name, scene)]
-    with _progress(scene, len(players)) as watch:
-        comparison = compare(scene, players, compiled=chosen_kernel(), timer=time.perf_counter, watch=watch)
-    if as_json:
-        sys.stdout.write(json.dumps(comparison.to_json(), allow_nan=False) + "\n")
+    """Replay traffic through policies, and show what each attains and costs.
+
+    Ctrl-C shows what is done so far, marked as partial.
+    """
+    if list_presets or list_scenarios:
+        _list(presets=list_presets, as_json=as_json)
         return
+    wanted = outputs.check(series, requests, report)
+    found = scenarios.find(DEFAULT_SCENARIO if scenario is None else scenario)
+    spec = with_trace(found.scenario.spec, trace, rate_scale, window)
+    cache = Cache(user_folder(os.environ))
+    make = partial(_make, partial(make_scene, found.scenario.metadata.name, spec, folder=found.folder, cache=cache))
+    scene = make(seed)
+    names = list(dict.fromkeys(policy or found.scenario.spec.policies))
+    players = [player for name in names for player in contestants(name, scene, found.policies)]
+    effort = Effort(seeds, oracle, jobs, chosen_kernel())
+    with brake() as ctrl_c, meter(ctrl_c) as bar:
+        comparison = _play(scene, players, make, effort, wanted, bar, ctrl_c)
+    outputs.write(comparison, found.scenario.description, wanted)
+    if as_json:
+        _print_json(comparison.to_json())
+    else:
+        render(comparison, _console())
+        if scenario is None and not comparison.partial:
+            sys.stdout.write(f"other scenarios, by name or file: {', '.join(scenarios.names())}\n")
+    if comparison.partial:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _make(make: Callable[..., Scene], seed: int | None) -> Scene:
+    return make(seed=seed)
+
+
+def _play(
+    scene: Scene,
+    players: Sequence[Contestant],
+    make: Callable[[int], Scene],
+    effort: Effort,
+    wanted: Outputs,
+    bar: Meter,
+    ctrl_c: Brake,
+) -> Comparison:
+    """Return the comparison with all that was asked for, or with what there is of it after Ctrl-C."""
+    bar.begin(len(players))
+    ctrl_c.gentle = True
+    comparison = compare(scene, players, compiled=effort.compiled, timer=time.perf_counter, watch=bar, keep=wanted.keep)
+    if effort.seeds > 1 and not comparison.partial:
+        comparison = _more_seeds(comparison, players, make, effort, bar, ctrl_c)
+    ctrl_c.gentle = False
+    if comparison.partial or ctrl_c.pressed:
+        return comparison._replace(partial=True)
+    bar.begin(1, "bound and oracle" if effort.oracle else "bound")
+    try:
+        return with_references(
+            comparison,
+            players,
+            timer=time.perf_counter,
+            compiled=effort.compiled,
+            seconds_limit=_BOUND_SECONDS,
+            ask_oracle=effort.oracle,
+            jobs=effort.jobs,
+        )
+    except KeyboardInterrupt:
+        return comparison._replace(partial=True)
+
+
+def _more_seeds(
+    comparison: Comparison,
+    players: Sequence[Contestant],
+    make: Callable[[int], Scene],
+    effort: Effort,
+    bar: Meter,
+    ctrl_c: Brake,
+) -> Comparison:
+    first, together = comparison.scene.seed, effort.jobs > 1
+    others = range(first + 1, first + effort.seeds)
+    bar.begin(1 if together else len(others) * len(players), "seeds")
+    # while others work, nothing here asks whether to stop
+    ctrl_c.gentle = not together
+    scores = play_seeds(
+        make,
+        players,
+        others,
+        timer=time.perf_counter,
+        use_compiled=effort.compiled is not None,
+        jobs=effort.jobs,
+        watch=bar,
+    )
+    whole = len(scores) == len(others)
+    return over_seeds(comparison, scores)._replace(partial=not whole)
+
+
+def _list(*, presets: bool, as_json: bool) -> None:
+    """Print the presets or the scenarios."""
+    if presets and as_json:
+        _print_json(preset_list.to_json())
+    elif presets:
+        preset_list.render(_console())
+    elif as_json:
+        _print_json({"scenarios": [{"name": name, "teaches": text} for name, text in scenarios.listing()]})
+    else:
+        width = max(map(len, scenarios.names()), default=0)
+        sys.stdout.write("".join(f"{name:<{width}}  {text}\n" for name, text in scenarios.listing()))
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
+
+
+def _console() -> Console:
+    """Return where tables go: what is piped is read by programs and wide screens, without wrapping."""
     console = Console()
-    # what is piped is read by programs and wide screens: no wrapping
-    render(comparison, console if console.is_terminal else Console(width=200, no_color=True, highlight=False))
-
-
-def _with_trace(
-    spec: ScenarioSpec, path: Path | None, rate_scale: float | None, window: tuple[float, float] | None
-) -> ScenarioSpec:
-    """Return a scenario with what the command line says of its trace."""
-    changes: dict[str, object] = {"rate_scale": rate_scale, "window_seconds": window}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    # absolute, so that a path of the command line is not looked for beside the scenario
-    trace = spec.traffic.trace if path is None else TraceTraffic(path=str(path.absolute()))
-    if trace is None:
-        if changes:
-            raise UsageError("--rate-scale and --window: need a --trace, or a scenario with one `trace`")
-        return spec
-    if window is not None and window[0] >= window[1]:
-        raise UsageError(f"--window {window[0]:g} {window[1]:g}: must be START END with START before END")
-    return spec.model_copy(update={"traffic": Traffic(trace=trace.model_copy(update=changes))})
+    return console if console.is_terminal else Console(width=200, no_color=True, highlight=False)
 
 
 def chosen_kernel() -> Advance | None:
     """Return the compiled kernel, or None where numba is not installed or `AUTOSCALER_NO_NUMBA` says not to use it."""
     return None if os.environ.get(NO_NUMBA, "0") not in ("", "0") else compiled_kernel()
-
-
-def find_scenario(name: str) -> tuple[Scenario, Path]:
-    """Return the scenario of a name in the library or of a file, and the folder that it stands in.
-
-    Raises:
-        UsageError: there is no such scenario.
-        DocumentError: the file is wrong, or holds none or several.
-    """
-    path = Path(name)
-    if not (path.suffix.lower() in library.SUFFIXES or path.exists()):
-        found = library.find(library.simulations(), name)
-        if found is None:
-            known = [file.stem for file in library.files(library.simulations())]
-            allowed = f"must be a file, or a scenario of the library: {listed(known)}{close_match(name, known)}"
-            raise UsageError(f"scenario {name!r}: {allowed}")
-        path = found
-    scenarios = load([path]).scenarios
-    if len(scenarios) != 1:
-        raise DocumentError(Problem(str(path), "", f"{len(scenarios)}", "must hold exactly one Scenario"))
-    return scenarios[0], path.parent
-
-
-@contextmanager
-def _progress(scene: Scene, policies: int) -> Iterator[Watch]:
-    """Show a bar on standard error while it is a terminal; it goes away when the work is done."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=policies * scene.course.horizon_seconds)
-        finished: list[str] = []
-
-        def watch(policy: str, simulated_seconds: float) -> None:
-            done = len(finished) * scene.course.horizon_seconds + simulated_seconds
-            bar.update(task, description=policy, completed=done)
-            if simulated_seconds >= scene.course.horizon_seconds:
-                finished.append(policy)
-
-        yield watch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from autoscaler.documents.compile import compile_spec
@@ -17,15 +18,20 @@ from autoscaler.simulator.fixed import FixedFleet
 from autoscaler.simulator.replay import Contestant
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autoscaler.documents.policy import ScalingPolicy
     from autoscaler.experiments.scene import Scene
 
 FIXED = "fixed:"
+_NONE: Mapping[str, ScalingPolicy] = MappingProxyType({})
 _EVIDENCE = (SignalRequest(PENDING_REQUESTS), SignalRequest(COMPLETED_REQUESTS))
 
 
-def contestants(name: str, scene: Scene) -> list[Contestant]:
+def contestants(name: str, scene: Scene, policies: Mapping[str, ScalingPolicy] = _NONE) -> list[Contestant]:
     """Return those that a name stands for: `fixed:N`, a policy of the library, or each policy of a file.
+
+    `policies` are those that stand beside the scenario; they come before the library's.
 
     Raises:
         UsageError: there is no such policy, or the count is not one.
@@ -35,13 +41,13 @@ def contestants(name: str, scene: Scene) -> list[Contestant]:
         return [_fixed(name, scene)]
     path = Path(name)
     if path.suffix.lower() in SUFFIXES or path.exists():
-        policies = list(load([path]).policies.values())
-        if not policies:
+        held = load([path]).policies.values()
+        if not held:
             raise DocumentError(Problem(name, "", "", "must hold a ScalingPolicy"))
-        return [_native(policy, scene) for policy in policies]
-    policy = find_policy(name, {})
+        return [_native(policy, scene) for policy in held]
+    policy = find_policy(name, policies)
     if policy is None:
-        known = policy_names({})
+        known = policy_names(policies)
         allowed = f"a policy of the library ({', '.join(known)}), a file, or {FIXED}N"
         raise UsageError(f"--policy {name!r}: must be {allowed}{close_match(name, known)}")
     return [_native(policy, scene)]

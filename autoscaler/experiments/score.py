@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from autoscaler.simulator.layout import Floats
     from autoscaler.simulator.replay import Story
 
+OUTCOMES = {
+    kernel.PENDING: "unfinished",
+    kernel.COMPLETED: "completed",
+    kernel.REJECTED: "rejected",
+    kernel.TIMED_OUT: "timed_out",
+    kernel.FAILED: "failed",
+}
+"""What can become of a request."""
 DECODE_FLOOR_SECONDS = 1.0
 """An answer whose decoding takes no longer than this meets the objective whatever its length: without it, one foreign
 prompt in the same batch spoils every answer of a few tokens, and no fleet is good enough."""
@@ -40,6 +48,8 @@ class Score(NamedTuple):
     timed_out: int
     unfinished: int
     """Neither completed nor refused nor left by its client at the horizon."""
+    failed: int
+    """Lost with the replica that had them."""
     slo_attainment: float
     """Share of all requests that completed with TTFT and TPOT within the objective."""
     ttft_seconds: Spread
@@ -96,14 +106,30 @@ def attained(results: Results, ttft_seconds: float, tpot_seconds: float) -> np.n
     return met
 
 
-def score(name: str, scene: Scene, fleet: SimulatedFleet, story: Story, wall_seconds: float) -> Score:
-    """Return what a fleet that ran to the horizon amounts to."""
+def score(
+    name: str,
+    scene: Scene,
+    fleet: SimulatedFleet,
+    story: Story,
+    wall_seconds: float,
+    *,
+    until_seconds: float | None = None,
+) -> Score:
+    """Return what a fleet amounts to that ran to the horizon, or until a moment before it.
+
+    Then what arrived by that moment counts, and is billed to there.
+    """
+    end = scene.course.horizon_seconds if until_seconds is None else until_seconds
     results = fleet.results()
+    if until_seconds is not None:
+        arrived = int(np.searchsorted(results.arrival, until_seconds, side="right"))
+        columns: tuple[Any, ...] = results
+        results = type(results)(*(column[:arrived] for column in columns))
     done = results.outcome == kernel.COMPLETED
-    counts = np.bincount(results.outcome, minlength=4).tolist()
+    counts = np.bincount(results.outcome, minlength=len(OUTCOMES)).tolist()
     several = done & (results.output_tokens > 1)
     tpot = (results.finish - results.first_token)[several] / (results.output_tokens[several] - 1)
-    billed, ready, peak = _capacity(fleet, scene.course.horizon_seconds)
+    billed, ready, peak = _capacity(fleet, end)
     gpu_hours = billed * scene.gpus_per_replica / 3600
     cost = gpu_hours * scene.gpu_hour_usd
     work = fleet.busy_seconds() - scene.model.base_seconds * fleet.iterations()
@@ -115,6 +141,7 @@ def score(name: str, scene: Scene, fleet: SimulatedFleet, story: Story, wall_sec
         rejected=counts[kernel.REJECTED],
         timed_out=counts[kernel.TIMED_OUT],
         unfinished=counts[kernel.PENDING],
+        failed=counts[kernel.FAILED],
         slo_attainment=float(attained(results, *scene.objective).sum()) / total if total else math.nan,
         ttft_seconds=spread((results.first_token - results.arrival)[~np.isnan(results.first_token)]),
         tpot_seconds=spread(tpot),
@@ -128,7 +155,7 @@ def score(name: str, scene: Scene, fleet: SimulatedFleet, story: Story, wall_sec
         scale_downs=story.scale_downs,
         cold_starts=len(fleet.lifetimes()) - scene.course.initial_replicas,
         max_replicas=peak,
-        mean_replicas=billed / scene.course.horizon_seconds,
+        mean_replicas=billed / end if end else math.nan,
         mean_utilization=work / ready if ready else math.nan,
         wall_seconds=wall_seconds,
         decide_seconds=story.decide_seconds,

@@ -10,27 +10,39 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
-    from autoscaler.experiments.compare import Comparison
+    from autoscaler.experiments.compare import Comparison, Run
+    from autoscaler.experiments.confidence import Estimate
     from autoscaler.experiments.score import Score
 
-_COLUMNS = (
-    "SLO\nmet", "missed", "TTFT\np50", "TTFT\np99", "TPOT\np99", "GPU-\nhours", "USD\nper 1k", "replicas\nmean/max",
-    "up/\ndown", "load",
+HEAD = (
+    "policy", "SLO\nmet", "missed", "TTFT\np50", "TTFT\np99", "TPOT\np99", "GPU-\nhours", "x bound\n/oracle",
+    "USD\nper 1k", "replicas\nmean/max", "up/\ndown", "load",
 )  # fmt: skip
 
 
 def render(comparison: Comparison, console: Console) -> None:
-    """Print the scene in three lines, and one row for each policy."""
+    """Print the scene in three lines, one row for each policy, and what the references are."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, name in enumerate(HEAD):
+        table.add_column(name, justify="right" if place else "left")
+    for run in comparison.runs:
+        table.add_row(*cells(run, comparison))
+    for line in head_lines(comparison):
+        console.print(Text(line), soft_wrap=True)
+    console.print(table)
+    for line in foot_lines(comparison):
+        console.print(Text(line), soft_wrap=True)
+
+
+def head_lines(comparison: Comparison) -> tuple[str, ...]:
+    """Return what was simulated, with the preset's source and grade."""
     scene, preset = comparison.scene, comparison.scene.preset
-    table = Table("policy", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in _COLUMNS:
-        table.add_column(name, justify="right")
-    for result in comparison.scores:
-        table.add_row(*_cells(result))
     hours = scene.course.horizon_seconds / 3600
-    lines = (
+    return (
         (
             f"{scene.name}: {len(scene.trace.arrival_seconds)} requests from {scene.trace.name}, {hours:.2f} h, "
             f"seed {scene.seed}"
@@ -45,21 +57,61 @@ def render(comparison: Comparison, console: Console) -> None:
         ),
         *(f"note: {note}" for note in scene.trace.notes),
     )
-    for line in lines:
-        console.print(Text(line), soft_wrap=True)
-    console.print(table)
 
 
-def _cells(result: Score) -> tuple[str, ...]:
-    missed = result.rejected + result.timed_out + result.unfinished
+def foot_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield what the table's figures need said: seeds, references, and that it is not whole."""
+    over = next((run.over_seeds for run in comparison.runs if run.over_seeds is not None), None)
+    if over is not None:
+        yield (
+            f"±: 95 % confidence over {len(over.seeds)} seeds ({over.seeds[0]} to {over.seeds[-1]}); the other columns "
+            f"are seed {comparison.scene.seed}"
+        )
+    yield from _reference_lines(comparison)
+    if comparison.partial:
+        yield "PARTIAL: it was interrupted; what is not whole says so, and what is missing was not run"
+
+
+def _reference_lines(comparison: Comparison) -> Iterator[str]:
+    found = comparison.references
+    if found is None or not comparison.runs:
+        return
+    scores = comparison.scores
+    share = f"{100 * found.attainment:g} %"
+    bound = min(score.bound_gpu_hours for score in scores)
+    if math.isnan(bound):
+        yield f"bound: unknown ({found.bound})"
+    elif math.isinf(bound):
+        yield f"bound: no scaler can meet the objective for {share} of these requests with these cold starts"
+    else:
+        yield f"bound: no scaler can meet the objective for {share} of the requests with less than {_hours(bound)}"
+    oracle = scores[0].oracle_gpu_hours
+    if not math.isnan(oracle):
+        yield f"oracle: {_hours(oracle)}, with the traffic known beforehand ({found.oracle})"
+    elif "--oracle" not in found.oracle:
+        yield f"oracle: {found.oracle}"
+    if any(score.slo_attainment < found.attainment for score in scores):
+        yield f"in brackets: met the objective for less than {share}, so what it costs does not compare"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.3g} GPU-hours" if hours < 100 else f"{hours:.0f} GPU-hours"
+
+
+def cells(run: Run, comparison: Comparison) -> tuple[str, ...]:
+    """Return one row's cells, as `HEAD` names them."""
+    result, over = run.score, run.over_seeds
+    missed = result.rejected + result.timed_out + result.unfinished + result.failed
+    name = result.policy if run.stopped_at is None else f"{result.policy} (to {run.stopped_at:.0f} s)"
     return (
-        result.policy,
-        _percent(result.slo_attainment, 2),
+        name,
+        _percent(result.slo_attainment, 2) if over is None else _percent_over(over.slo_attainment),
         str(missed),
-        _seconds(result.ttft_seconds.p50),
-        _seconds(result.ttft_seconds.p99),
-        _seconds(result.tpot_seconds.p99),
-        f"{result.gpu_hours:.2f}",
+        seconds(result.ttft_seconds.p50),
+        seconds(result.ttft_seconds.p99) if over is None else _seconds_over(over.ttft_p99_seconds),
+        seconds(result.tpot_seconds.p99),
+        f"{result.gpu_hours:.2f}" if over is None else _over(over.gpu_hours, 2),
+        _ratios(result, 0.0 if comparison.references is None else comparison.references.attainment),
         "-" if math.isnan(result.cost_per_1k_requests_usd) else f"{result.cost_per_1k_requests_usd:.3f}",
         f"{result.mean_replicas:.1f}/{result.max_replicas}",
         f"{result.scale_ups}/{result.scale_downs}",
@@ -67,7 +119,21 @@ def _cells(result: Score) -> tuple[str, ...]:
     )
 
 
-def _seconds(value: float) -> str:
+def _ratios(result: Score, attainment: float) -> str:
+    """Return GPU-hours in multiples of the bound, and of the oracle where it is known."""
+    parts = [_ratio(result.gpu_hours, reference) for reference in (result.bound_gpu_hours, result.oracle_gpu_hours)]
+    if parts == ["-", "-"]:
+        return "-"
+    text = parts[0] if parts[1] == "-" else "/".join(parts)
+    return text if result.slo_attainment >= attainment else f"({text})"
+
+
+def _ratio(hours: float, reference: float) -> str:
+    return f"{hours / reference:.2f}" if 0 < reference < math.inf else "-"
+
+
+def seconds(value: float) -> str:
+    """Return a duration: milliseconds below a second."""
     if math.isnan(value):
         return "-"
     return f"{value * 1000:.0f}ms" if value < 1 else f"{value:.1f}s"
@@ -75,3 +141,22 @@ def _seconds(value: float) -> str:
 
 def _percent(share: float, digits: int) -> str:
     return "-" if math.isnan(share) else f"{100 * share:.{digits}f}%"
+
+
+def _over(found: Estimate, digits: int) -> str:
+    if math.isnan(found.half_width):
+        return "-" if math.isnan(found.mean) else f"{found.mean:.{digits}f}"
+    return f"{found.mean:.{digits}f}±{found.half_width:.{digits}f}"
+
+
+def _percent_over(found: Estimate) -> str:
+    text = _over(found._replace(mean=100 * found.mean, half_width=100 * found.half_width), 2)
+    return text if text == "-" else f"{text}%"
+
+
+def _seconds_over(found: Estimate) -> str:
+    if math.isnan(found.mean):
+        return "-"
+    if found.mean < 1:
+        return f"{_over(found._replace(mean=1000 * found.mean, half_width=1000 * found.half_width), 0)}ms"
+    return f"{_over(found, 1)}s"

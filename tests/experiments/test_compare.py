@@ -19,9 +19,9 @@ from autoscaler.simulator.fleet import Results, compiled_kernel
 AZURE = Path(__file__).parents[3] / "shared" / "traces" / "azure-llm-2023-conv.csv.xz"
 SPREAD = {"mean", "p50", "p90", "p99", "max"}
 RESULT = {
-    "policy", "requests", "completed", "rejected", "timed_out", "unfinished", "slo_attainment", "ttft_seconds",
-    "tpot_seconds", "e2e_seconds", "gpu_hours", "cost_usd", "cost_per_1k_requests_usd", "bound_gpu_hours",
-    "oracle_gpu_hours", "scale_ups", "scale_downs", "cold_starts", "max_replicas", "mean_replicas",
+    "policy", "requests", "completed", "rejected", "timed_out", "unfinished", "failed", "slo_attainment",
+    "ttft_seconds", "tpot_seconds", "e2e_seconds", "gpu_hours", "cost_usd", "cost_per_1k_requests_usd",
+    "bound_gpu_hours", "oracle_gpu_hours", "scale_ups", "scale_downs", "cold_starts", "max_replicas", "mean_replicas",
     "mean_utilization", "wall_seconds", "decide_seconds",
 }  # fmt: skip
 POLICY = """
@@ -121,6 +121,44 @@ def test_files_without_a_policy_are_document_errors(make, tmp_path):
     """A missing file, and one that holds something else, are errors with the file's name."""
     with pytest.raises(DocumentError, match=r"nothing\.yaml"):
         contestants(str(tmp_path / "nothing.yaml"), make())
+
+
+def _stop_at(share):
+    """Return a watch that asks to stop once so much is done."""
+
+    def watch(_policy, done):
+        if done >= share:
+            raise KeyboardInterrupt
+
+    return watch
+
+
+def test_a_stopped_comparison_says_so_and_scores_what_was_simulated(make):
+    """The run under way counts what arrived and cost until then; later policies are not run."""
+    scene = make(initialReplicas=2, horizonSeconds=600)
+    players = [player for name in ("fixed:2", "fixed:3") for player in contestants(name, scene)]
+    comparison = compare(scene, players, compiled=None, timer=lambda: 0.0, watch=_stop_at(0.25))
+    (run,) = comparison.runs
+    found = comparison.to_json()
+    assert (found["partial"], found["results"][0]["partial"], found["results"][0]["simulated_seconds"]) == (
+        True,
+        True,
+        150.0,
+    )
+    assert run.score.requests == int((scene.trace.arrival_seconds <= 150.0).sum())
+    assert run.score.gpu_hours == pytest.approx(2 * 150 / 3600)
+    assert run.score.mean_replicas == pytest.approx(2.0)
+
+
+def test_a_wish_to_stop_at_the_horizon_leaves_a_whole_run(make):
+    """What was finished when somebody asked to stop is not called partial; what was not begun is missing."""
+    scene = make()
+    players = [player for name in ("fixed:1", "fixed:2") for player in contestants(name, scene)]
+    one = compare(scene, players[:1], compiled=None, timer=lambda: 0.0, watch=_stop_at(1.0))
+    two = compare(scene, players, compiled=None, timer=lambda: 0.0, watch=_stop_at(1.0))
+    assert (one.partial, two.partial) == (False, True)
+    assert [run.stopped_at for run in two.runs] == [None]
+    assert one.scores == two.scores
 
 
 def test_both_modes_give_the_same_scores(make):
