@@ -146,6 +146,16 @@ class TestMissing:
         """A ratio of exactly 1 says nothing of the missing."""
         assert pods_replicas(4, 1000, pods(4), samples(1000, 1000), TOLERANCES, NOW).replicas == 4
 
+    def test_at_the_target_of_a_resource_they_are_left_out(self):
+        """GetResourceReplicas: neither filled in as used nor as idle at a ratio of exactly 1."""
+        found = resource_replicas(3, 50, "memory", pods(3), samples(500, 500), TOLERANCES, NOW)
+        assert found == Proposed(3, 50, 500)
+
+    def test_a_value_multiplies_running_and_ready_pods(self):
+        """getReadyPodsCount: phase Running and the Ready condition, both."""
+        mixed = [*pods(2), Pod("pod-2", ready=False), Pod("pod-3", ready=None), Pod("pod-4", "Pending", ready=True)]
+        assert value_replicas(5, 2000, 1000, mixed, TOLERANCES) == Proposed(4, 2000, 2000)
+
     def test_nothing_but_pending_pods_is_no_metric(self):
         """GetMetricReplicas fails with no sample of a pod that counts."""
         waiting = [Pod("pod-0", "Pending", ready=False)]
@@ -159,6 +169,13 @@ def test_cpu_is_believed_one_window_after_a_pod_became_ready(age, unready):
     pod = Pod("pod-0", started_at=NOW - 100, ready_changed_at=NOW - age)
     groups = group([pod], samples(500), "cpu", Patience(120.0, 10.0), NOW)
     assert groups.unready == unready
+
+
+@pytest.mark.parametrize(("age", "unready"), [(119.0, ("pod-0",)), (120.0, ())])
+def test_cpu_of_a_pod_that_was_ready_once_counts_after_its_initialization(age, unready):
+    """replica_calculator.go, groupPods: `StartTime.Add(cpuInitializationPeriod).After(now)`, strictly."""
+    pod = Pod("pod-0", ready=False, started_at=NOW - age, ready_changed_at=NOW - 5)
+    assert group([pod], samples(500), "cpu", Patience(120.0, 10.0), NOW).unready == unready
 
 
 class TestDisabled:
@@ -192,7 +209,8 @@ class TestReconcile:
 
     def test_all_metrics_invalid_hold(self):
         """No metric, no change."""
-        assert combine(5, [Failed("FailedGetPodsMetric", "")]).replicas is None
+        for count in (5, 0):
+            assert combine(count, [Failed("FailedGetPodsMetric", "")]).replicas is None
 
     def test_one_invalid_metric_lets_the_others_raise(self):
         """It forbids a decrease only; staying is no decrease."""
@@ -236,6 +254,18 @@ class TestKnative:
         """scaler.go, handleScaleToZero: the fast path."""
         revision = Revision(1, Phase.INACTIVE, phase_seconds=0.0, proxied_seconds=30.0)
         assert scale_to(0, ScalerRules(grace_seconds=30.0), revision, lambda: True).applies
+
+    @pytest.mark.parametrize("phase", [Phase.ACTIVE, Phase.INACTIVE])
+    def test_an_unknown_scale_changes_nothing(self, phase):
+        """scaler.go, scale: `desiredScale < 0 && !IsActivating` returns before anything else."""
+        found = scale_to(-1, ScalerRules(min_scale=2), Revision(5, phase, 999.0), lambda: True)
+        assert (found.replicas, found.applies) == (-1, False)
+
+    def test_with_the_activator_always_in_the_path_it_is_not_probed(self):
+        """scaler.go, handleScaleToZero: a target burst capacity of -1."""
+        revision = Revision(1, Phase.INACTIVE, phase_seconds=30.0)
+        assert scale_to(0, ScalerRules(always_proxied=True), revision, lambda: False).applies
+        assert not scale_to(0, ScalerRules(), revision, lambda: False).applies
 
     def test_activation_times_out_strictly_after_its_deadline(self):
         """scaler.go, CanFailActivation: longer than the deadline, and until then the scale is unknown."""
@@ -290,6 +320,8 @@ class TestKeda:
         active = Triggers(active=True, failed=False)
         assert activate(Activation(3, 0), 2, active, Past(0.0), NOW).replicas == 3
         assert not activate(Activation(3, None), 2, active, Past(0.0), NOW).writes
+        at_minimum = activate(Activation(3, 0), 3, active, Past(0.0), NOW)
+        assert (at_minimum.writes, at_minimum.last_active_at) == (False, NOW)
 
     def test_paused_writes_nothing(self):
         """HandlePaused comes before all else."""

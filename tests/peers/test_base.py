@@ -88,6 +88,11 @@ def test_every_kind_has_a_ready_made_peer_but_the_fixed_fleet():
     assert {type(parameters) for parameters in READY_MADE.values()} | {Fixed} == set(KINDS.values())
 
 
+def test_both_bounds_may_be_the_same():
+    """A fleet of exactly three."""
+    assert Target(Hpa(min_replicas=3, max_replicas=3), 5).tick({"pendingRequests": 0.0}).replicas == 3
+
+
 def test_bounds_of_its_own_are_kept():
     """A manifest's own minReplicas wins over the scene's, its maxReplicas is taken from there."""
     assert (Hpa(min_replicas=3).within(1, 8).min_replicas, Hpa(min_replicas=3).within(1, 8).max_replicas) == (3, 8)

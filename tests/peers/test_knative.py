@@ -166,3 +166,9 @@ def test_with_a_rate_held_requests_wake_it():
     awake = Target(parameters, 2)
     silent = {"requestRate": Quality.EMPTY, "pendingRequests": 900.0, "gatewayRequests": 0.0}
     assert awake.tick(silent).reason is Reason.NO_OPINION
+
+
+def test_it_asks_for_what_it_reads():
+    """The rate only where that is the metric."""
+    asked = {kind: {request.key for request in Knative(metric=kind).requests} for kind in ("rps", "concurrency")}
+    assert asked["rps"] - asked["concurrency"] == {"requestRate"}

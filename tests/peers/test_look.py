@@ -67,6 +67,12 @@ def test_ended_and_terminating_replicas_are_not_live():
     assert (len(live(seen)), ready_count(seen), len(pods_of(seen))) == (2, 2, 4)
 
 
+def test_a_pod_that_never_was_ready_changed_when_it_was_made():
+    """Its Ready condition is false since then."""
+    old, new = Replica("old", "Running", True, NOW - 9.0, NOW - 5.0), Replica("new", "Pending", False, NOW - 9.0)
+    assert [pod.ready_changed_at for pod in pods_of(observation(2, {}, (old, new)))] == [NOW - 5.0, NOW - 9.0]
+
+
 def test_shares_add_up_to_the_whole():
     """Ten among three are 3.334, 3.333 and 3.333: nothing is lost in thousandths."""
     shares = shares_of(observation(3, {"queueDepth": 10.0}), "queueDepth")

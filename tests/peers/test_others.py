@@ -124,6 +124,11 @@ class TestHuggingFace:
         assert target.tick({"gatewayRequests": Quality.ERROR}).replicas == 0
         assert target.tick(flight(1.0)(0)).replicas == 1
 
+    def test_its_minimum_is_kept(self):
+        """Below it is raised at once, and zero is not for an endpoint with a minimum."""
+        target = Target(HuggingFace(min_replicas=2, max_replicas=10), 1)
+        assert set(target.run(2000.0, lambda _: {**flight(0.0)(1), "gpuUtilization": 0.0})) == {2}
+
     def test_it_asks_for_what_it_reads(self):
         """The GPU only where that is the metric."""
         asked = {kind: {r.key for r in HuggingFace(metric=kind).requests} for kind in ("gpu", "pendingRequests")}
@@ -205,6 +210,19 @@ class TestAibrix:
         target = Target(Aibrix(), 4)
         target.run(170.0, lambda _: {"kvCacheUtilization": 50.0})
         assert target.tick({"kvCacheUtilization": 100.0}).replicas == 4
+
+    def test_one_step_up_is_rounded_up(self):
+        """A rate of 1.5 on three is five."""
+        target = Target(Aibrix(max_scale_up_rate=1.5), 3)
+        assert target.tick({"kvCacheUtilization": 100.0}).replicas == 5
+
+    def test_a_decrease_takes_the_lowest_of_its_window(self):
+        """Three was recommended two minutes ago, four is now: three it is, as upstream's source reads."""
+        target = Target(Aibrix(window_seconds=10.0), 6)
+        assert target.tick({"kvCacheUtilization": 25.0}).replicas == 3
+        target.spec = 6
+        target.run(110.0, lambda _: {"kvCacheUtilization": 50.0})
+        assert target.tick({"kvCacheUtilization": 33.0}).replicas == 3
 
     def test_without_an_answer_it_holds(self):
         """All pods failed: an error, and no change."""
