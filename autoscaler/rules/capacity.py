@@ -127,14 +127,16 @@ class Capacity(RuleModel):
             f"in {horizon_seconds:.0f} s {outlook.forecast:.3g} + {outlook.need - outlook.forecast:.3g} "
             f"/ {self._usable:.2f} = {count}" + (f", held at {held}" if held > count else "")
         )
+        if not outlook.settled:
+            reason += ", less than ten minutes seen: nothing is lowered"
         memory = {**memory, **changed_outlook, **changed_hold, "count": held, "reason": reason}
-        return Proposal(Kind.COUNT, held, reason, blocks_decrease=reading.partial), memory
+        return Proposal(Kind.COUNT, held, reason, blocks_decrease=reading.partial or not outlook.settled), memory
 
     def _last(self, memory: Memory, reading: arrivals.Reading) -> Proposal:
         """Return the last count again: there is no new bin."""
         count, reason = memory.get("count"), memory.get("reason")
         if isinstance(count, int) and isinstance(reason, str):
-            return Proposal(Kind.COUNT, count, reason, blocks_decrease=reading.partial)
+            return Proposal(Kind.COUNT, count, reason, blocks_decrease=True)
         return self._by_pending(reading)
 
     def _by_pending(self, reading: arrivals.Reading) -> Proposal:

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from autoscaler.engine.proposal import Memory
     from autoscaler.rules.regression import Vector
 
-_MINUTE, _TEN_MINUTES, _BEFORE = 4, 40, 20
-"""Bins of the short mean and the long one; the rise is from the mean of bins 5 to 20 to that of the last four."""
-_RISE_SECONDS = (_MINUTE + _BEFORE) / 2 * BIN_SECONDS - _MINUTE / 2 * BIN_SECONDS
+_MINUTE, _TEN_MINUTES = 4, 40
+"""Bins of the short mean and the long one."""
 _SLOTS = 128
 _HIGHEST_HALF_LIFE_SECONDS = 86400.0
 _USUAL_HALF_LIFE_SECONDS = 7200.0
@@ -57,6 +56,8 @@ class Outlook(NamedTuple):
     need: float
     share: float
     """q: which quantile of the errors the room covers."""
+    settled: bool
+    """Ten minutes were seen."""
 
 
 def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outlook, dict[str, float | str]]:
@@ -68,8 +69,9 @@ def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outl
     usual = _usual(memory, load)
     if not memory.get("outlook.history"):
         errors = errors.learn(_FIRST_ERROR, _FIRST_BINS * load.requests, 0.0)
-    place = round(load.at / BIN_SECONDS)
+    place = math.floor(load.at / BIN_SECONDS + 0.25)
     made = _made(memory, place)
+    bins = min(_TEN_MINUTES, number(memory, "outlook.bins") + 1)
     if made is not None:
         forecast, then = made
         regression = regression.learn(then, load.demand, load.seconds)
@@ -78,14 +80,17 @@ def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outl
     highest = max(load.demand, number(memory, "outlook.highest") * 0.5 ** (load.seconds / _HIGHEST_HALF_LIFE_SECONDS))
     share = _calibrate(number(memory, "outlook.share", _Q_FIRST), load.missed, usual)
     room = errors.quantile(share) * math.sqrt(forecast + 1.0)
-    outlook = Outlook(forecast, room, min(forecast + room, _CAP * max(forecast, highest)), share)
+    outlook = Outlook(forecast, room, min(forecast + room, _CAP * max(forecast, highest)), share, bins >= _TEN_MINUTES)
     due = place + max(1, round(horizon_seconds / BIN_SECONDS))
+    # what was forecast from less than a few minutes would teach errors that never come again
+    slot = {f"outlook.made.{due % _SLOTS}": ",".join(map(repr, (due, forecast, *x)))} if bins >= _MINUTE * 3 else {}
     return outlook, {
         "outlook.history": ",".join(map(repr, history)),
         "outlook.highest": highest,
         "outlook.share": share,
         "outlook.usual": usual,
-        f"outlook.made.{due % _SLOTS}": ",".join(map(repr, (due, forecast, *x))),
+        "outlook.bins": bins,
+        **slot,
         **dict(zip(_SUMS, regression.sums, strict=True)),
         **store_errors(errors),
     }
@@ -103,9 +108,11 @@ def _history(memory: Memory, demand: float) -> list[float]:
 
 
 def _features(history: list[float], horizon_seconds: float) -> Vector:
+    """Return the regressors; the rise is taken over two stretches of half a horizon each, as noise is to its length."""
     minute = math.fsum(history[-_MINUTE:]) / _MINUTE
-    before = math.fsum(history[-_BEFORE:-_MINUTE]) / (_BEFORE - _MINUTE)
-    rise = (minute - before) / _RISE_SECONDS
+    bins = min(_TEN_MINUTES // 2, max(_MINUTE, round(horizon_seconds / (2.0 * BIN_SECONDS))))
+    late, early = math.fsum(history[-bins:]), math.fsum(history[-2 * bins : -bins])
+    rise = (late - early) / (bins * bins * BIN_SECONDS)
     return 1.0, minute, math.fsum(history) / _TEN_MINUTES, rise * horizon_seconds
 
 

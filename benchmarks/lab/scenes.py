@@ -129,7 +129,7 @@ def _poisson(random: np.random.Generator) -> Trace:
 _MADE: dict[str, Callable[[np.random.Generator], Trace]] = {
     "conv": lambda random: busier(_loaded(CONV), 30, 5.0, random),
     "conv70": lambda random: busier(_loaded(CONV), 10, 5.0, random),
-    "code": lambda random: looped(busier(_loaded(CODE), 3, 1.0, random), 5),
+    "code": lambda random: looped(busier(_loaded(CODE), 3, 5.0, random), 5),
     "poisson": _poisson,
     "surges": surges,
 }
