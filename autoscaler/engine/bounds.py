@@ -8,7 +8,6 @@ from autoscaler.engine.decision import Stage
 
 if TYPE_CHECKING:
     from autoscaler.engine.proposal import Proposal
-    from autoscaler.engine.spec import EngineSpec
 
 
 class Bounds(NamedTuple):
@@ -20,15 +19,13 @@ class Bounds(NamedTuple):
     """Empty where no rule moves bounds."""
 
 
-def bounds_now(spec: EngineSpec, asked: tuple[tuple[str, Proposal], ...], current: int) -> Bounds:
+def narrowed(bounds: Bounds, asked: tuple[tuple[str, Proposal], ...], current: int) -> Bounds:
     """Return the document's bounds, intersected with each that a rule proposes, in the order of the rules.
 
     An intersection never leaves what it narrows: bounds that lie outside of the document's, or of those of an earlier
     rule, give the nearest end of these. A minimum above its own maximum yields to it.
     """
-    least, most = spec.min_replicas, spec.max_replicas
-    if not asked:
-        return Bounds(least, most)
+    least, most, _ = bounds
     whys = []
     for name, proposal in asked:
         lowest, highest = int(proposal.replicas), most if proposal.most is None else proposal.most

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.engine.bounds import Bounds, bounds_now
+from autoscaler.engine.bounds import Bounds, narrowed
 from autoscaler.engine.decision import Decision, Reason, Stage
 from autoscaler.engine.fleet import classify, learned_startup
 from autoscaler.engine.history import adopt
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 class Engine:
     """Decides for one target; holds nothing but its frozen spec."""
 
-    __slots__ = ("spec",)
+    __slots__ = ("_bounds", "spec")
 
     def __init__(self, spec: EngineSpec) -> None:
         self.spec = spec
+        self._bounds = Bounds(spec.min_replicas, spec.max_replicas)
 
     def decide(self, observation: Observation, state: State, now: float) -> tuple[Decision, State]:
         """Return the decision for `now` (UTC epoch seconds) and the state to hand in next time."""
@@ -42,7 +43,7 @@ class Engine:
         unsized_since = (now if state.unsized_since is None else state.unsized_since) if asked.unsized else None
         proof = Proof(evidence, idle_why, unsized_since)
         current = observation.spec_replicas
-        bounds = bounds_now(spec, asked.bounds, current)
+        bounds = narrowed(self._bounds, asked.bounds, current) if asked.bounds else self._bounds
         outcome = self._outcome(observation, fleet, asked, state, proof, bounds, now)
         decision = Decision(
             observation.target,

@@ -63,7 +63,7 @@ def _sort(answers: list[tuple[str, Role, Proposal]], memories: Mapping[str, Memo
     vetoes: list[str] = []
     notices: list[Notice] = []
     blocked: list[str] = []
-    bounds: list[tuple[str, Proposal]] = []
+    bounds: tuple[tuple[str, Proposal], ...] = ()
     sizing = knowing = 0
     for answer in answers:
         name, role, (kind, _, reason, blocks_decrease, said, _) = answer
@@ -77,7 +77,7 @@ def _sort(answers: list[tuple[str, Role, Proposal]], memories: Mapping[str, Memo
         elif kind is Kind.VETO:
             vetoes.append(f"{name}: {reason}")
         elif kind is Kind.BOUNDS:
-            bounds.append((name, answer[2]))
+            bounds = (*bounds, (name, answer[2]))
         elif kind is not Kind.ABSTAIN:
             limits.append(answer[2])
         notices += said
@@ -94,7 +94,7 @@ def _sort(answers: list[tuple[str, Role, Proposal]], memories: Mapping[str, Memo
         tuple(blocked),
         unsized,
         tuple(notices),
-        tuple(bounds),
+        bounds,
     )
 
 
