@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 FRAME_SECONDS = 0.25
 NEXT = (
-    "Next:  autoscaler simulate     an hour of traffic in a second, by the same engine",
-    "       autoscaler run --help   for a cluster of your own; --dry-run changes nothing",
+    "Next:  autoscaler simulate     an hour of traffic in seconds, by the engine",
+    "       autoscaler run --help   for your own cluster; --dry-run changes nothing",
 )
 _SPARE_SECONDS = 60.0
 _JOIN_SECONDS = 15.0
