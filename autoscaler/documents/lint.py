@@ -11,6 +11,8 @@ from autoscaler.rules.request_rate import RequestRate
 from autoscaler.rules.schedule import Schedule
 from autoscaler.rules.target_tracking import TargetTracking
 from autoscaler.rules.token_rate import TokenRate
+from autoscaler.signals.exporters import CADVISOR
+from autoscaler.signals.presets import resolve
 
 if TYPE_CHECKING:
     from autoscaler.documents.compile import CompiledTarget
@@ -26,6 +28,7 @@ SIZED_BY_LATENCY = "targetTracking sizes by a latency, which is not linear in re
 TWO_SCHEDULES = (
     "two rules of type schedule: their bounds intersect, and the first one wins; one with all windows is clearer"
 )
+NOT_ON_PAGES = "{signal} is cAdvisor's, and on no page of a pod: the source scrape cannot read it"
 SIZED_BY_GPU = (
     "gpuUtilization sizes: a GPU is 93 % busy at 6 % of an LLM's capacity, so the count runs to the maximum; "
     "use role: guard, and size by pendingRequests"
@@ -53,7 +56,17 @@ def source_warnings(target: CompiledTarget, *, scraping: bool) -> tuple[str, ...
         for name, own in target.overrides.items()
         if not (own.url if scraping else own.query)
     ]
-    return tuple(f"{name} has no {form}: the source {source} cannot read it" for name in unread)
+    told = [f"{name} has no {form}: the source {source} cannot read it" for name in unread]
+    if scraping:
+        told += [NOT_ON_PAGES.format(signal=name) for name in _of_nodes(target)]
+    return tuple(told)
+
+
+def _of_nodes(target: CompiledTarget) -> list[str]:
+    """Return the signals that only the nodes' own exporters show."""
+    names = dict.fromkeys(request.name for request in target.requests if request.name not in target.overrides)
+    found = ((name, resolve(target.backend, name)) for name in names)
+    return [name for name, one in found if one is not None and one.preset is CADVISOR]
 
 
 def rule_warnings(rules: tuple[Rule, ...]) -> tuple[str, ...]:

@@ -88,3 +88,15 @@ def test_sleeping_sooner_than_waking_is_told(file, idle, warned):
     (target,) = compile_all(load([file(f"{AUTOSCALER}---\n{policy}")]))
     says = "idleAfterSeconds (299) is shorter than a start-up (300 s): it sleeps sooner than it wakes"
     assert warnings(target) == ((says,) if warned else ())
+
+
+@pytest.mark.parametrize(("scraping", "told"), [(True, 1), (False, 0)])
+def test_what_only_prometheus_has_is_told_to_who_scrapes(file, scraping, told):
+    """No page of a pod shows its CPU against its request."""
+    policy = changed(POLICY, ("{type: queueDepth, targetPerReplica: 4}", "{type: cpuUtilization, targetPercent: 70}"))
+    text = changed(AUTOSCALER, ("{query: 'sum(llm_d_epp_flow_control_queue_size{inference_pool=\"llama-8b\"})'}",
+                                "{query: up, url: 'http://g', metric: m}"))  # fmt: skip
+    (target,) = compile_all(load([file(f"{text}---\n{policy}")]))
+    found = source_warnings(target, scraping=scraping)
+    assert len(found) == told
+    assert all("cpuUtilization is cAdvisor's" in one for one in found)
