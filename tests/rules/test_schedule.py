@@ -94,6 +94,17 @@ def test_nothing_opens_or_closes_twice_when_the_clock_is_set_back():
         assert sum(before != after for before, after in itertools.pairwise(states)) == 2
     assert bounds(nightly("30 2 * * *", "0 5 * * *"), "2026-10-25 02:30", fold=0) == (4, None)
     assert bounds(nightly("30 2 * * *", "0 5 * * *"), "2026-10-25 02:10", fold=1) == (4, None)
+    assert bounds(nightly("0 3 * * *", "0 5 * * *"), "2026-10-25 02:59", fold=1) is None
+    assert bounds(nightly("0 3 * * *", "0 5 * * *"), "2026-10-25 03:00") == (4, None)
+
+
+def test_in_a_minute_of_both_the_end_counts():
+    """Every day from eight to eight, but for Monday's end: closed until Tuesday."""
+    rule = nightly("0 8 * * *", "0 8 * * 1")
+    assert bounds(rule, "2026-11-22 12:00") == (4, None)
+    assert bounds(rule, "2026-11-23 08:00") is None
+    assert bounds(rule, "2026-11-23 20:00") is None
+    assert bounds(rule, "2026-11-24 08:00") == (4, None)
 
 
 def test_a_zone_keeps_its_wall_clock_through_the_year():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from autoscaler.engine.observation import Quality, Signal, SignalRequest
 from autoscaler.signals.backends import TGI, VLLM
 from autoscaler.signals.combine import PodReading, PodState, combine, counter_readings
-from autoscaler.signals.exporters import DCGM
+from autoscaler.signals.exporters import CADVISOR, DCGM
 from autoscaler.signals.preset import Form, Preset, Term
 
 WAITING, RUNNING = Term("waiting", Form.VALUE), Term("running", Form.VALUE)
@@ -181,3 +181,27 @@ def test_ok_means_that_every_ready_pod_spoke(readings: list[PodReading]) -> None
     if speaking:
         assert result.value == pytest.approx(math.fsum(speaking))
         assert (result.quality is Quality.OK) == (result.missing == 0)
+
+
+CPU_USED, CPU_ASKED = Term("used", Form.RATE), Term("requested", Form.VALUE)
+
+
+@pytest.mark.parametrize(
+    ("second", "quality", "value"),
+    [
+        ({CPU_USED: 100.0, CPU_ASKED: 2.0}, Quality.OK, 75.0),
+        ({CPU_USED: 0.0, CPU_ASKED: 2.0}, Quality.OK, 50.0),
+        ({CPU_USED: 100.0, CPU_ASKED: 0.0}, Quality.PARTIAL, 50.0),
+        ({CPU_USED: 100.0}, Quality.PARTIAL, 50.0),
+        ({CPU_ASKED: 2.0}, Quality.PARTIAL, 50.0),
+    ],
+    ids=["both", "idle", "nothing requested", "no request", "no usage"],
+)
+def test_a_share_is_known_only_with_both_its_numbers(second: dict[Term, float], quality: Quality, value: float) -> None:
+    """The mean over the pods; one that requests nothing uses no known share of it, and not 0 %."""
+    pods = [
+        PodReading("a", True, FRESH, 100.0, {CPU_USED: 200.0, CPU_ASKED: 2.0}),
+        PodReading("b", True, FRESH, 100.0, second),
+    ]
+    result = signal(CADVISOR, SignalRequest("cpuUtilization"), *pods)
+    assert (result.quality, result.value) == (quality, value)
