@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "check": "Validate documents, and say which of their series exist.",
     "simulate": "Replay traffic through policies, and show the cost of each.",
     "explain": "Tell from a journal what was decided, and why.",
+    "convert": "Turn HPA and KEDA manifests into documents.",
     "schema": "Print the JSON Schema of the documents.",
 }
 """Every command's name, and its line in `--help`."""

@@ -89,7 +89,7 @@ def load(paths: Iterable[Path | str], registry: Mapping[str, type[RuleModel]] = 
                 items.append(Loaded(validate(raw, registry), raw.origin))
             except DocumentError as error:
                 problems += error.problems
-    problems += _conflicts(items)
+    problems += conflicts(items)
     if problems:
         raise DocumentError(*problems)
     return Documents(tuple(items), registry)
@@ -164,7 +164,7 @@ def _each_file(paths: Iterable[Path | str], problems: list[Problem]) -> list[Pat
     return list(found)
 
 
-def _conflicts(items: list[Loaded]) -> list[Problem]:
+def conflicts(items: Iterable[Loaded]) -> list[Problem]:
     """Return a problem for each of several documents of one name, and of several on one target."""
     by_title: dict[str, list[Loaded]] = {}
     by_target: dict[str, list[Loaded]] = {}

@@ -26,6 +26,7 @@ from autoscaler.engine.observation import (
     PROMPT_TOKENS,
     QUEUE_DEPTH,
     REQUEST_RATE,
+    RUNNING_REQUESTS,
     STARTED_REQUESTS,
     TOKEN_RATE,
     Quality,
@@ -145,6 +146,8 @@ class _Look:
             return float(rows.waiting[live].sum())
         if name == PENDING_REQUESTS:
             return float(rows.waiting[live].sum() + rows.running[live].sum())
+        if name == RUNNING_REQUESTS:
+            return float(rows.running[live].sum())
         if name == KV_CACHE_UTILIZATION:
             return float(100.0 * rows.held_tokens[live].max() / self._monitoring.model.kv_tokens)
         if name == GPU_UTILIZATION:
