@@ -22,14 +22,7 @@ from autoscaler.documents.base import (
     Seconds,
     Text,
 )
-
-
-class Router(StrEnum):
-    """How a request finds its replica."""
-
-    ROUND_ROBIN = "RoundRobin"
-    LEAST_OUTSTANDING = "LeastOutstanding"
-    POWER_OF_TWO = "PowerOfTwo"
+from autoscaler.documents.scenario_fleet import ColdStart, Engine, Failure, MonitoringSpec, Overload, Router
 
 
 class Objective(DocumentModel):
@@ -39,32 +32,6 @@ class Objective(DocumentModel):
     """Time to first token."""
     tpot_seconds: Positive = 0.05
     """Time per output token after the first."""
-
-
-class Overload(DocumentModel):
-    """What happens to requests when there are too many."""
-
-    queue_limit: PositiveInt | None = None
-    """Waiting requests per replica above which a request is rejected; none by default."""
-    client_timeout_seconds: Positive | None = 60.0
-    """A client leaves after this long without a first token; null for never."""
-
-
-class ColdStart(DocumentModel):
-    """From pod creation to Ready; billed."""
-
-    seconds: Positive | None = None
-    """The median of the whole start."""
-    preset: Annotated[str, Field(strict=True, min_length=1)] | None = None
-    """Instead of `seconds`: the name of a preset of phases."""
-    jitter: Annotated[float, Field(strict=True, ge=0, le=2)] = 0.2
-    """Sigma of the lognormal factor on it; 0 for always the same."""
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if self.seconds is not None and self.preset is not None:
-            raise ValueError("needs one of `seconds` and `preset`, and has both")
-        return self
 
 
 class Prices(DocumentModel):
@@ -301,7 +268,19 @@ class ScenarioSpec(DocumentModel):
     prices: Annotated[Prices, EmptyIfNull] = Prices()
     """What capacity costs."""
     router: Router = Router.LEAST_OUTSTANDING
-    """`RoundRobin`, `LeastOutstanding` (default) or `PowerOfTwo`."""
+    """`RoundRobin`, `LeastOutstanding` (default), `PowerOfTwo`, or `KvAware`: the replica whose requests, waiting and
+    running, have the fewest prompt tokens."""
+    router_staleness_seconds: Annotated[float, Field(strict=True, ge=0, le=3600)] = 0.0
+    """The router sees the replicas as they were at the last multiple of this; 0 for as they are."""
+    engine: Annotated[Engine, EmptyIfNull] = Engine()
+    """How batches are formed."""
+    prefix_hit_ratio: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
+    """The share of each prompt that is in the prefix cache already, for traffic that does not tell: that much is not
+    computed, but takes its place in the KV cache."""
+    failures: tuple[Failure, ...] = ()
+    """None by default."""
+    monitoring: Annotated[MonitoringSpec, EmptyIfNull] = MonitoringSpec()
+    """What the autoscaler sees."""
     traffic: Traffic
     """The requests."""
     seed: Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)] = 0

@@ -42,6 +42,11 @@ def lognormal(median_seconds: float, sigma: float) -> ColdStart:
     return ColdStart((Phase("start", median_seconds, sigma),))
 
 
+def weights(gigabytes: float, gigabytes_per_second: float, open_seconds: float = 0.0, sigma: float = 0.0) -> Phase:
+    """Return the phase in which the weights are loaded: bytes by bandwidth, and what comes before the first byte."""
+    return Phase("weights", gigabytes / gigabytes_per_second + open_seconds, sigma)
+
+
 def draws(cold_start: ColdStart, generator: Generator) -> Iterator[float]:
     """Yield the cold start of one replica after another, in seconds, for ever."""
     medians = np.array([phase.median_seconds for phase in cold_start.phases])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from autoscaler.engine.observation import Observation, Replica
@@ -35,6 +38,15 @@ class Contestant(NamedTuple):
     """Of a native engine: its rate limits count confirmed writes."""
 
 
+class Failure(NamedTuple):
+    """Replicas that die at once."""
+
+    at_seconds: float
+    replicas: int
+    gpus_back_after_seconds: float = 0.0
+    """How long the quota is without their GPUs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """What is the same for every contestant."""
@@ -48,6 +60,7 @@ class Course:
     scraping: Scraping = _SCRAPING
     replicas_quota: int | None = None
     """Replicas that there are GPUs for; more stay unschedulable."""
+    failures: tuple[Failure, ...] = ()
 
 
 class Tick(NamedTuple):
@@ -94,10 +107,12 @@ def replay(
     `timer` gives the seconds that `decide_seconds` is made of.
     """
     run = _Run(fleet, contestant, course, timer)
-    for at, scrapes in _stops(course):
+    for at, kind, failure in _stops(course):
         fleet.advance(at)
-        if scrapes:
+        if kind is _Stop.SCRAPE:
             run.monitoring.scrape(fleet.snapshot(), fleet.gateway_waiting())
+        elif failure is not None:
+            run.fail(failure)
         else:
             run.tick(at)
             progress(at)
@@ -106,20 +121,22 @@ def replay(
     return run.story()
 
 
-def _stops(course: Course) -> Iterator[tuple[float, bool]]:
-    """Yield the moments of scrapes (true) and ticks (false) in order, a scrape before a tick of the same moment."""
-    scrapes = ticks = 0
-    while True:
-        scrape_at = course.scraping.phase_seconds + scrapes * course.scraping.interval_seconds
-        tick_at = (ticks + 1) * course.interval_seconds
-        if min(scrape_at, tick_at) > course.horizon_seconds:
-            return
-        if scrape_at <= tick_at:
-            yield scrape_at, True
-            scrapes += 1
-        else:
-            yield tick_at, False
-            ticks += 1
+class _Stop(IntEnum):
+    """What happens first at one moment."""
+
+    SCRAPE = 0
+    FAILURE = 1
+    TICK = 2
+
+
+def _stops(course: Course) -> Iterator[tuple[float, _Stop, Failure | None]]:
+    """Yield the moments at which the fleet is looked at or changed, in order."""
+    scraping = course.scraping
+    scrapes = ((scraping.phase_seconds + n * scraping.interval_seconds, _Stop.SCRAPE, None) for n in itertools.count())
+    ticks = ((n * course.interval_seconds, _Stop.TICK, None) for n in itertools.count(1))
+    failures = ((failure.at_seconds, _Stop.FAILURE, failure) for failure in sorted(course.failures))
+    merged = heapq.merge(scrapes, ticks, failures, key=lambda stop: stop[:2])
+    return itertools.takewhile(lambda stop: stop[0] <= course.horizon_seconds, merged)
 
 
 class _Run:
@@ -135,6 +152,7 @@ class _Run:
         self._state = State()
         self._wanted = course.initial_replicas
         self._unschedulable_since: list[float] = []
+        self._lost: list[tuple[float, int]] = []
         self._ticks: list[Tick] = []
         self._replicas: dict[Entry, Replica] = {}
         self._ups = self._downs = 0
@@ -155,6 +173,13 @@ class _Run:
             self._scale(decision.replicas, at)
         self._note(at)
 
+    def fail(self, failure: Failure) -> None:
+        """Let replicas die; the Deployment replaces them at once, as far as there are GPUs."""
+        at = failure.at_seconds
+        self._lost.append((at + failure.gpus_back_after_seconds, failure.replicas))
+        self._fleet.fail(failure.replicas, at)
+        self._place(at)
+
     def _scale(self, replicas: int, at: float) -> None:
         before, self._wanted = self._wanted, replicas
         self._ups += replicas > before
@@ -165,7 +190,7 @@ class _Run:
 
     def _place(self, at: float) -> None:
         """Give the fleet the replicas that are wanted, as far as there are GPUs; draining ones still hold theirs."""
-        quota = self._course.replicas_quota
+        quota = self._quota(at)
         states = self._fleet.states()
         live = states.starting + states.ready
         room = self._wanted if quota is None else max(live, quota - states.draining)
@@ -175,6 +200,10 @@ class _Run:
         missing = self._wanted - placed
         del self._unschedulable_since[missing:]
         self._unschedulable_since += [at] * (missing - len(self._unschedulable_since))
+
+    def _quota(self, at: float) -> int | None:
+        quota = self._course.replicas_quota
+        return None if quota is None else quota - sum(count for until, count in self._lost if at < until)
 
     def _observe(self, roster: list[Entry], at: float) -> Observation:
         ready = {entry.number: entry.created_at for entry in roster if entry.state == kernel.READY}

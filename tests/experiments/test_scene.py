@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from autoscaler.errors import TraceError, UsageError
+from autoscaler.simulator.signals import Scraping
 
 CSV = "arrival_seconds,prompt_tokens,output_tokens\n1,100,10\n5,200,20\n9,300,30\n"
 
@@ -43,6 +44,48 @@ def test_what_a_scenario_says_arrives_where_it_belongs(make):
     ) == (500.0, 2, 300.0, 4)
     assert (scene.model.router, scene.model.queue_limit, scene.model.timeout_seconds) == (2, 9, 30.0)
     assert pytest.approx(_startups(scene, 4)) == [0.0, 0.0, 300.0, 300.0]
+
+
+def test_engine_clients_failures_and_monitoring_arrive_too(make):
+    """Every choice about batches, retries, stale routers, slow starts, failures and scrapes is in model and course."""
+    scene = make(
+        gpuQuota=6,
+        overload={"gatewayLimit": 7, "retries": 3, "retryAfterSeconds": 4},
+        engine={
+            "maxNumSeqs": 64,
+            "maxNumBatchedTokens": 2048,
+            "admission": "Conservative",
+            "hingeTokens": 96,
+            "squareMs": 0.001,
+        },
+        coldStart={
+            "phases": {
+                "engine": {"seconds": 30, "jitter": 0},
+                "weights": {"gigabytes": 16, "gigabytesPerSecond": 0.5, "openSeconds": 8, "jitter": 0},
+            },
+            "slowStart": {"factor": 5, "seconds": 20},
+        },
+        router="KvAware",
+        routerStalenessSeconds=2,
+        failures=[{"atSeconds": 60, "replicas": 2, "gpusBackAfterSeconds": 300}],
+        monitoring={"scrapeIntervalSeconds": 5, "scrapePhaseSeconds": 1, "rateWindowSeconds": 60},
+    )
+    model, course = scene.model, scene.course
+    assert (model.gateway_limit, model.retries, model.retry_seconds) == (7, 3, 4.0)
+    assert (model.max_sequences, model.budget_tokens, model.conservative) == (64, 2048, True)
+    assert (model.hinge_tokens, model.square_seconds, model.router, model.stale_seconds) == (96, 1e-6, 3, 2.0)
+    assert (model.cold_factor, model.cold_seconds) == (5.0, 20.0)
+    assert [phase[:2] for phase in scene.cold_start.phases] == [("weights", 40.0), ("engine", 30.0)]
+    assert course.failures == ((60.0, 2, 300.0),)
+    assert course.scraping == Scraping(5.0, 1.0, 60.0)
+
+
+def test_a_share_of_each_prompt_may_be_in_the_cache(make, tmp_path):
+    """A hit ratio takes its share of every prompt, and without one nothing is known of hits."""
+    (tmp_path / "own.csv").write_text(CSV)
+    scene = make(trace_path=tmp_path / "own.csv", prefixHitRatio=0.25)
+    assert scene.trace.prefix_tokens.tolist() == [25, 50, 75]
+    assert make().trace.prefix_tokens is None
 
 
 def test_the_horizon_leaves_time_for_the_last_requests(make):

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from autoscaler.simulator.coldstart import COLD_STARTS, ColdStart, Phase, draws, lognormal
+from autoscaler.simulator.coldstart import COLD_STARTS, ColdStart, Phase, draws, lognormal, weights
 
 
 def _draw(cold_start, seed, count):
@@ -40,3 +40,8 @@ def test_the_seed_decides():
 def test_presets_add_up(name, seconds):
     """Each preset's phases add up to the figure that it is known by."""
     assert seconds == COLD_STARTS[name].median_seconds
+
+
+def test_weights_take_bytes_by_bandwidth():
+    """16 GB at 2 GB/s, opened within half a second, take 8.5 s."""
+    assert weights(16.0, 2.0, 0.5, 0.1) == ("weights", 8.5, 0.1)

@@ -17,7 +17,7 @@ from autoscaler.engine.spec import Startup
 from autoscaler.simulator.fixed import FixedFleet
 from autoscaler.simulator.fleet import SimulatedFleet
 from autoscaler.simulator.model import replica_model
-from autoscaler.simulator.replay import EPOCH_SECONDS, Contestant, Course, replay
+from autoscaler.simulator.replay import EPOCH_SECONDS, Contestant, Course, Failure, replay
 
 PENDING = SignalRequest("pendingRequests")
 POLICY = {
@@ -185,3 +185,20 @@ def test_no_signal_is_ever_made_up():
         for signal in observation.signals.values():
             known = signal.quality in (Quality.OK, Quality.PARTIAL)
             assert known == (signal.value is not None and math.isfinite(signal.value))
+
+
+def test_the_deployment_replaces_what_dies():
+    """Two of three replicas die between two ticks: at once two more start, with a cold start of their own."""
+    course = Course(120.0, 3, 40.0, failures=(Failure(20.0, 2),))
+    fleet, story = _play(FixedFleet(3), course)
+    assert [(tick.ready, tick.starting) for tick in story.ticks] == [(3, 0), (1, 2), (1, 2)] + [(3, 0)] * 5
+    assert [life.created_at for life in fleet.lifetimes()] == [0.0, 0.0, 0.0, 20.0, 20.0]
+    assert (story.scale_ups, story.scale_downs) == (0, 0)
+
+
+def test_lost_gpus_come_back():
+    """While a dead node's GPUs are missing from the quota, its replica's successor is unschedulable."""
+    course = Course(120.0, 3, 40.0, replicas_quota=3, failures=(Failure(20.0, 1, 30.0),))
+    _, story = _play(FixedFleet(3), course)
+    assert [tick.unschedulable for tick in story.ticks] == [0, 1, 1, 0, 0, 0, 0, 0]
+    assert [tick.starting for tick in story.ticks] == [0, 0, 0, 1, 1, 1, 0, 0]
