@@ -6,7 +6,9 @@ Forgetting by growing weights: instead of every bin shrinking, new weights grow,
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from autoscaler.rules.work import number
 
 if TYPE_CHECKING:
     from autoscaler.engine.proposal import Memory
@@ -66,10 +68,13 @@ _GROWTH = "error.growth"
 
 def recall_errors(memory: Memory) -> Errors:
     """Return the errors in a rule's memory."""
-    bins = tuple([float(memory.get(key) or 0.0) for key in _KEYS])
-    return Errors(bins, float(memory.get(_GROWTH) or 1.0))
+    get = memory.get
+    bins: Any = tuple([get(key, 0.0) for key in _KEYS])
+    return Errors(bins, number(memory, _GROWTH, 1.0))
 
 
 def store_errors(errors: Errors) -> dict[str, float]:
-    """Return the errors as entries of a rule's memory; empty bins are zero."""
-    return {**dict(zip(_KEYS, errors.bins, strict=True)), _GROWTH: errors.growth}
+    """Return the errors as entries of a rule's memory; bins that never held anything are left out."""
+    found = {key: weight for key, weight in zip(_KEYS, errors.bins, strict=True) if weight}
+    found[_GROWTH] = errors.growth
+    return found

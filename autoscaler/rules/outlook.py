@@ -1,7 +1,7 @@
 """Demand one cold start ahead: a regression on its recent past, and headroom as its own errors ask for it.
 
     x    = [1, mean of a minute, mean of ten minutes, rise · h]
-    F    = beta · x                       what demand will be in h seconds
+    F    = max(beta · x, minute + rise · h, as far as that is certain)      what demand will be in h seconds
     e    = (y - F made h ago) / sqrt(F + 1)
     need = min(F + max(0, Q) · sqrt(F + 1), 1.25 · max(F, highest demand of late))
 
@@ -11,8 +11,9 @@ with the misses that were seen: `-ln(1 - q) += 0.6 · (misses / usual arrivals -
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autoscaler.rules.arrivals import BIN_SECONDS
 from autoscaler.rules.headroom import recall_errors, store_errors
@@ -29,6 +30,9 @@ _SLOTS = 128
 _HIGHEST_HALF_LIFE_SECONDS = 86400.0
 _USUAL_HALF_LIFE_SECONDS = 7200.0
 _CAP = 1.25
+_CERTAIN = 2.0
+"""Standard errors of a rise that do not count: a ramp after calm hours, which taught the regression to distrust all
+rises, is still met."""
 _Q_LEAST, _Q_FIRST, _Q_MOST = 0.8, 0.9, 0.99
 _Q_GAIN, _MISSES_ALLOWED = 0.6, 0.0075
 _FIRST_ERROR, _FIRST_BINS = 0.5, 20
@@ -63,8 +67,8 @@ class Outlook(NamedTuple):
 def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outlook, dict[str, float | str]]:
     """Return the outlook after one more bin, and the entries of the rule's memory that change."""
     history = _history(memory, load.demand)
-    x = _features(history, horizon_seconds)
-    regression = Regression(tuple([number(memory, key) for key in _SUMS]))
+    x, rise = _features(list(map(float, history.split(","))), horizon_seconds)
+    regression = _recall(memory)
     errors = recall_errors(memory)
     usual = _usual(memory, load)
     if not memory.get("outlook.history"):
@@ -76,7 +80,7 @@ def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outl
         forecast, then = made
         regression = regression.learn(then, load.demand, load.seconds)
         errors = errors.learn((load.demand - forecast) / math.sqrt(forecast + 1.0), load.requests, load.seconds)
-    forecast = regression.predict(x)
+    forecast = max(regression.predict(x), x[1] + rise)
     highest = max(load.demand, number(memory, "outlook.highest") * 0.5 ** (load.seconds / _HIGHEST_HALF_LIFE_SECONDS))
     share = _calibrate(number(memory, "outlook.share", _Q_FIRST), load.missed, usual)
     room = errors.quantile(share) * math.sqrt(forecast + 1.0)
@@ -85,7 +89,7 @@ def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outl
     # what was forecast from less than a few minutes would teach errors that never come again
     slot = {f"outlook.made.{due % _SLOTS}": ",".join(map(repr, (due, forecast, *x)))} if bins >= _MINUTE * 3 else {}
     return outlook, {
-        "outlook.history": ",".join(map(repr, history)),
+        "outlook.history": history,
         "outlook.highest": highest,
         "outlook.share": share,
         "outlook.usual": usual,
@@ -96,24 +100,36 @@ def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outl
     }
 
 
+def _recall(memory: Memory) -> Regression:
+    sums: Any = tuple([memory.get(key, 0.0) for key in _SUMS])
+    return Regression(sums)
+
+
 _SUMS = tuple(f"outlook.sum.{place}" for place in range(14))
 
 
-def _history(memory: Memory, demand: float) -> list[float]:
+def _history(memory: Memory, demand: float) -> str:
     """Return the demand of the last ten minutes' bins, the newest last; a first one stands for all before it."""
     text = memory.get("outlook.history")
     if not isinstance(text, str) or not text:
-        return [demand] * _TEN_MINUTES
-    return [*map(float, text.split(",")), demand][-_TEN_MINUTES:]
+        return ",".join([repr(demand)] * _TEN_MINUTES)
+    return f"{text.partition(',')[2]},{demand!r}"
 
 
-def _features(history: list[float], horizon_seconds: float) -> Vector:
-    """Return the regressors; the rise is taken over two stretches of half a horizon each, as noise is to its length."""
-    minute = math.fsum(history[-_MINUTE:]) / _MINUTE
+def _features(history: list[float], horizon_seconds: float) -> tuple[Vector, float]:
+    """Return the regressors, and what demand will rise by for certain: the rise beyond twice its own noise.
+
+    The rise is taken over two stretches of half a horizon each, as noise is to its length. Noise is the mean square of
+    the steps from bin to bin, half of which is each bin's.
+    """
     bins = min(_TEN_MINUTES // 2, max(_MINUTE, round(horizon_seconds / (2.0 * BIN_SECONDS))))
     late, early = math.fsum(history[-bins:]), math.fsum(history[-2 * bins : -bins])
-    rise = (late - early) / (bins * bins * BIN_SECONDS)
-    return 1.0, minute, math.fsum(history) / _TEN_MINUTES, rise * horizon_seconds
+    minute, ten_minutes = math.fsum(history[-_MINUTE:]) / _MINUTE, math.fsum(history) / _TEN_MINUTES
+    ahead = horizon_seconds / (bins * BIN_SECONDS)
+    rise = (late - early) / bins * ahead
+    squares = sum([(new - old) * (new - old) for old, new in itertools.pairwise(history)])
+    error = math.sqrt(squares / ((len(history) - 1) * bins)) * ahead
+    return (1.0, minute, ten_minutes, rise), max(0.0, rise - _CERTAIN * error)
 
 
 def _made(memory: Memory, place: int) -> tuple[float, Vector] | None:
