@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 ATTAINMENT = 0.99
 """The share of requests that must meet the objective, for both references."""
-WINDOWS = 240
-"""Of the bound's program: with more it rises by less than a percent, and takes longer."""
+
 NOT_ASKED = "not asked for: --oracle"
 
 
@@ -102,7 +101,6 @@ class _Bounds:
                 attainment=ATTAINMENT,
                 initial_replicas=scene.course.initial_replicas,
                 minimum_replicas=minimum,
-                windows=WINDOWS,
                 seconds_limit=self._seconds_limit,
                 timer=self._timer,
             )
