@@ -45,21 +45,6 @@ class Catalog(Protocol):
         """
 
 
-class FixedCatalog:
-    """Targets that never change."""
-
-    def __init__(self, targets: Iterable[CompiledTarget], documents: Mapping[str, str] | None = None) -> None:
-        self._loaded = Loaded({target.key: target for target in targets}, dict(documents or {}))
-
-    def fingerprint(self) -> str:
-        """Return the same word for ever."""
-        return "fixed"
-
-    def load(self) -> Loaded:
-        """Return the targets."""
-        return self._loaded
-
-
 class FileCatalog:
     """Documents in files and folders, by content: a ConfigMap's symbolic links may be swapped beneath them."""
 

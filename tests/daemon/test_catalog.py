@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.daemon.catalog import FileCatalog, FixedCatalog, compile_texts
+from autoscaler.daemon.catalog import FileCatalog, compile_texts
 from autoscaler.errors import DocumentError
 from tests.daemon.world import POLICY, write_documents
 
@@ -80,11 +80,3 @@ def test_texts_compile_to_the_same_specs(tmp_path):
     loaded = FileCatalog([write_documents(tmp_path, "a", "b")], 30.0).load()
     again = compile_texts(loaded.documents, 30.0)
     assert again == {key: target.spec for key, target in loaded.targets.items()}
-
-
-def test_fixed(tmp_path):
-    """A fixed catalog gives the same targets for ever."""
-    targets = FileCatalog([write_documents(tmp_path, "a")]).load().targets
-    catalog = FixedCatalog(targets.values())
-    assert catalog.load().targets == targets
-    assert catalog.fingerprint() == catalog.fingerprint()

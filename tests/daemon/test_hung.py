@@ -10,13 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from autoscaler.daemon.catalog import FixedCatalog
+from autoscaler.daemon.catalog import FileCatalog
 from autoscaler.daemon.clock import SystemClock
 from autoscaler.daemon.report import Action
 from autoscaler.daemon.service import Options, build_daemon
 from autoscaler.daemon.timing import Timing
-from autoscaler.documents.compile import compile_all
-from autoscaler.documents.load import load
 from autoscaler.engine.observation import Quality
 from autoscaler.sources.scrape import ScrapeSource
 from autoscaler.sources.timing import Timing as SourceTiming
@@ -113,11 +111,9 @@ def forty(tmp_path, clock):
         def make(hung_pages=(), hung_writes=()):
             cluster = HttpCluster(clock.time, Servers(stack, set(hung_pages)), Servers(stack, set(hung_writes)))
             stack.callback(cluster.close)
-            targets = compile_all(load([write_documents(tmp_path, *NAMES)]))
+            catalog = FileCatalog([write_documents(tmp_path, *NAMES)])
             source = ScrapeSource(timing=SourceTiming(), page_timeout_seconds=30.0)
-            daemon = build_daemon(
-                FixedCatalog(targets), source, cluster, SystemClock(clock.time, clock.monotonic), Options(QUICK)
-            )
+            daemon = build_daemon(catalog, source, cluster, SystemClock(clock.time, clock.monotonic), Options(QUICK))
             stack.callback(daemon.close)
             return daemon, cluster
 
