@@ -151,7 +151,7 @@ def _legend(panel: Panel, y: float) -> Iterator[str]:
     x = float(WIDTH - RIGHT)
     for line in reversed([*panel.layers, *panel.lines]):
         yield _text(x, y, line.name, anchor="end")
-        x -= 5.6 * len(line.name) + 20
+        x -= 6.0 * len(line.name) + 19
         dash = ' stroke-dasharray="3 2"' if line.dashed else ""
         yield f'<path d="M{x:.0f} {y - 4:.1f}h12" stroke="{line.colour}" stroke-width="4"{dash}/>'
         x -= 12
