@@ -98,6 +98,7 @@ def test_every_link_leads_somewhere(name: str):
         ("docs/README.md", "docs", "**/*.md"),
         ("benchmarks/README.md", "benchmarks", "*.py"),
         ("policies/README.md", "policies", "*.yaml"),
+        ("simulations/README.md", "simulations", "*.yaml"),
     ],
 )
 def test_an_index_names_all_that_is_there(index: str, folder: str, pattern: str):
