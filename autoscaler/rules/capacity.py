@@ -15,7 +15,7 @@ from autoscaler.rules.base import Name, NotNegative, Parameters, PolicyContext, 
 from autoscaler.rules.hold import hold
 from autoscaler.rules.outlook import Load, look_ahead
 from autoscaler.rules.replica_presets import PRESETS
-from autoscaler.rules.work import Coefficients, recall_lengths, store_lengths, usable_share
+from autoscaler.rules.work import Coefficients, Lengths, recall_lengths, store_lengths, usable_share
 
 if TYPE_CHECKING:
     from typing import Self
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _SHORTEST_HOLD_SECONDS = 120.0
 _SLACK_REPLICAS = 0.05
 """A need this little above a whole count does not ask for one more."""
+_FEWEST_RUNNING = 8.0
+"""Fewer requests in flight at the moment of a scrape say little of the pace."""
+_NEAR, _SLOPE = 0.9, 2.0
+"""A mean pace of 0.9 of the objective is the first sign of misses; at 1.4 of it all miss."""
 _QUANTILES = (0.9, 0.97, 0.99)
 
 
@@ -53,7 +57,7 @@ class Capacity(RuleModel):
     tpot_seconds: Positive = 0.05
     """The time per output token that requests should not exceed: it decides how full a replica may be."""
     usable_percent: Annotated[float, Field(strict=True, gt=0, le=100)] | None = None
-    """How full a replica may be; left out, 95 % of 1 - base / tpotSeconds."""
+    """How full a replica may be; left out, what iteration times, tpotSeconds and the observed lengths leave."""
     spare_replicas: NotNegative = 0.0
     """Warm replicas on top, for bursts that no start is fast enough for."""
     pending_target_per_replica: Positive | None = None
@@ -93,11 +97,11 @@ class Capacity(RuleModel):
             times = (preset.base_ms, preset.prefill_ms, preset.sequence_ms, preset.context_ms)
         return Coefficients(*(milliseconds / 1e3 for milliseconds in times))
 
-    @cached_property
-    def _usable(self) -> float:
+    def _usable(self, lengths: Lengths, work_seconds: float) -> float:
         if self.usable_percent is not None:
             return self.usable_percent / 100.0
-        return usable_share(self._coefficients.base_seconds, self.tpot_seconds)
+        output_tokens = lengths.output_tokens / lengths.requests
+        return usable_share(self._coefficients.base_seconds, self.tpot_seconds, output_tokens, work_seconds)
 
     def propose(self, observation: Observation, fleet: Fleet, memory: Memory, now: float) -> tuple[Proposal, Memory]:
         """Return the count that is needed one cold start ahead, held for one cold start."""
@@ -115,17 +119,18 @@ class Capacity(RuleModel):
             return self._by_pending(reading), memory
         work_seconds = lengths.work_seconds(self._coefficients)
         demand = bin_.rate * work_seconds
-        late = self._late_share(observation) * bin_.arrived
+        usable = self._usable(lengths, work_seconds)
+        late = max(self._late_share(observation), self._slow_share(reading, bin_)) * bin_.arrived
         horizon_seconds = fleet.startup_seconds + arrivals.BIN_SECONDS + max(0.0, now - reading.at)
         load = Load(reading.at, bin_.seconds, demand, bin_.arrived, late)
         outlook, changed_outlook = look_ahead(memory, load, horizon_seconds)
-        count = max(0, math.ceil(outlook.need / self._usable + self.spare_replicas - _SLACK_REPLICAS))
+        count = max(0, math.ceil(outlook.need / usable + self.spare_replicas - _SLACK_REPLICAS))
         window_seconds = max(_SHORTEST_HOLD_SECONDS, fleet.startup_seconds)
         held, changed_hold = hold(memory, count, window_seconds, now)
         reason = (
             f"{bin_.rate:.3g} requests/s * {work_seconds * 1e3:.3g} ms = {demand:.3g} replicas full; "
             f"in {horizon_seconds:.0f} s {outlook.forecast:.3g} + {outlook.need - outlook.forecast:.3g} "
-            f"/ {self._usable:.2f} = {count}" + (f", held at {held}" if held > count else "")
+            f"/ {usable:.2f} = {count}" + (f", held at {held}" if held > count else "")
         )
         if not outlook.settled:
             reason += ", less than ten minutes seen: nothing is lowered"
@@ -144,6 +149,17 @@ class Capacity(RuleModel):
         demand = reading.pending / target
         reason = f"too few requests seen to know their work: {reading.pending:g} pending / {target:g} = {demand:.3g}"
         return Proposal(Kind.DEMAND, demand, reason, blocks_decrease=True)
+
+    def _slow_share(self, reading: arrivals.Reading, bin_: arrivals.Bin) -> float:
+        """Return the share of requests that decode too slowly, as the mean pace tells.
+
+        By Little's law a token takes running / tokens a second; where that is near the objective, some are beyond it.
+        """
+        running = reading.pending - reading.waiting
+        if bin_.output_tokens <= 0.0 or running < _FEWEST_RUNNING:
+            return 0.0
+        pace_seconds = running * bin_.seconds / bin_.output_tokens
+        return min(1.0, max(0.0, (pace_seconds / self.tpot_seconds - _NEAR) * _SLOPE))
 
     def _late_share(self, observation: Observation) -> float:
         """Return the share of requests whose first token was late, as far as three quantiles tell."""

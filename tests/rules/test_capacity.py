@@ -55,12 +55,12 @@ class Backend:
 
 
 def test_steady_traffic_fills_the_replicas_that_its_work_needs():
-    """100 requests a second of 1000 in and 200 out take 33 ms each: 3.3 replicas full, 5 with room and at 83 %."""
+    """100 requests a second of 1000 in and 200 out take 33 ms each: 3.3 replicas full, 4 or 5 with room and at 86 %."""
     preset = PRESETS["h100-llama-3.1-8b"]
     work_ms = preset.prefill_ms * PROMPT + OUTPUT * (preset.sequence_ms + preset.context_ms * (PROMPT + OUTPUT))
     proposal = Backend().settle(100.0, minutes=180)
     assert proposal.kind is Kind.COUNT
-    least = math.ceil(100.0 * work_ms / 1e3 / usable_share(0.00642, 0.05) - 0.05)
+    least = math.ceil(100.0 * work_ms / 1e3 / usable_share(0.00642, 0.05, OUTPUT, work_ms / 1e3) - 0.05)
     assert least <= proposal.replicas <= least + 1
     assert f"100 requests/s * {work_ms:.3g} ms" in proposal.reason
 
@@ -202,10 +202,19 @@ def test_an_unknown_preset_is_refused():
         Capacity(preset="h100-llama")
 
 
-@pytest.mark.parametrize(("base", "token", "share"), [(0.00642, 0.05, 0.828), (0.022, 0.1, 0.741), (0.057, 0.05, 0.1)])
-def test_the_usable_share(base, token, share):
-    """95 % of what the base leaves, and never nothing."""
-    assert usable_share(base, token) == pytest.approx(share, abs=1e-3)
+@pytest.mark.parametrize(
+    ("base", "token", "output", "work", "share"),
+    [
+        (0.00642, 0.05, 211.0, 0.038, 0.864),
+        (0.022, 0.1, 211.0, 0.135, 0.743),
+        (0.022, 0.1, 28.0, 0.138, 0.573),
+        (0.057, 0.05, 200.0, 0.1, 0.1),
+        (0.022, 0.1, 0.0, 0.0, 0.1),
+    ],
+)
+def test_the_usable_share(base, token, output, work, share):
+    """What base and burstiness leave, and never nothing."""
+    assert usable_share(base, token, output, work) == pytest.approx(share, abs=2e-3)
 
 
 def test_work_is_what_an_iteration_grows_by():
