@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from autoscaler.cli.main import COMMANDS
 from autoscaler.daemon.metrics import Metrics
 from autoscaler.documents.autoscaler import InferenceAutoscaler
+from autoscaler.documents.peer import PeerPolicy
 from autoscaler.documents.policy import ScalingPolicy
 from autoscaler.documents.scenario import Scenario
 from autoscaler.rules.registry import BUILT_IN
@@ -130,7 +131,7 @@ def kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 
 def _plain(schema: dict[str, Any]) -> str:
-    if schema.get("x-kubernetes-preserve-unknown-fields"):
+    if schema.get("x-kubernetes-preserve-unknown-fields") and "properties" in schema:
         return "[rule](rules.md)"
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]) if one)
@@ -192,9 +193,9 @@ def rules() -> str:
 
 
 def documents() -> str:
-    """Return the page of the three kinds of documents, each with the objects that it is made of."""
+    """Return the page of the kinds of documents, each with the objects that it is made of."""
     parts, told = [DOCUMENTS], set()
-    for document in (InferenceAutoscaler, ScalingPolicy, Scenario):
+    for document in (InferenceAutoscaler, ScalingPolicy, Scenario, PeerPolicy):
         schema = document.model_json_schema(by_alias=True)
         definitions = schema["$defs"]
         spec = kind(schema["properties"]["spec"], definitions)

@@ -12,6 +12,7 @@ from autoscaler.documents.autoscaler import InferenceAutoscaler
 from autoscaler.documents.compile import compile_all, scenario_problems
 from autoscaler.documents.lint import rule_warnings, source_warnings, warnings
 from autoscaler.documents.load import Loaded, load
+from autoscaler.documents.peer import PeerPolicy
 from autoscaler.documents.plugins import registry
 from autoscaler.documents.policy import ScalingPolicy
 from autoscaler.documents.scenario import Scenario
@@ -79,6 +80,9 @@ def _summary(item: Loaded, targets: Mapping[str, CompiledTarget]) -> str:
         return f"{item.title}: {scale}, {spec.mode}, rules {rules}"
     if isinstance(document, ScalingPolicy):
         return f"{item.title}: rules {', '.join(str(name) for name in _names(document))}"
+    if isinstance(document, PeerPolicy):
+        follows = document.spec.parameters.follows
+        return f"{item.title}: {document.spec.peer} of the simulator, {follows}"
     return f"{item.title}: policies {', '.join(document.spec.policies)}"
 
 

@@ -70,7 +70,10 @@ def simulate(
     ] = None,
     policy: Annotated[
         list[str] | None,
-        typer.Option(help="A policy of the library, a file, or fixed:N; may be repeated. Default: the scenario's own."),
+        typer.Option(
+            help="A policy or peer of the library, a file (of policies, or an HPA's or ScaledObject's manifest), or "
+            "fixed:N; may be repeated. Default: the scenario's own."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Of traffic, cold starts and router; the scenario's own.")
@@ -106,7 +109,7 @@ def simulate(
     make = partial(_make, partial(make_scene, found.scenario.metadata.name, spec, folder=found.folder, cache=cache))
     scene = make(seed)
     names = list(dict.fromkeys(policy or found.scenario.spec.policies))
-    players = [player for name in names for player in contestants(name, scene, found.policies)]
+    players = [player for name in names for player in contestants(name, scene, found.policies, _tell)]
     effort = Effort(seeds, oracle, jobs, chosen_kernel())
     with brake() as ctrl_c, meter(ctrl_c) as bar:
         comparison = _play(scene, players, make, effort, wanted, bar, ctrl_c)
@@ -119,6 +122,10 @@ def simulate(
             sys.stdout.write(f"other scenarios, by name or file: {', '.join(scenarios.names())}\n")
     if comparison.partial:
         raise typer.Exit(INTERRUPTED)
+
+
+def _tell(line: str) -> None:
+    typer.echo(f"autoscaler: {line}", err=True)
 
 
 def _make(make: Callable[..., Scene], seed: int | None) -> Scene:

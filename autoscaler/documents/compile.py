@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from autoscaler.documents.autoscaler import InferenceAutoscaler
-from autoscaler.documents.load import Documents, Loaded, find_policy, policy_names
+from autoscaler.documents.load import Documents, Loaded, find_policy, own_policy_names, policy_names
 from autoscaler.documents.parse import Origin
 from autoscaler.documents.problems import key_path
 from autoscaler.documents.scenario import Scenario
@@ -224,7 +224,7 @@ def scenario_problems(documents: Documents) -> tuple[Problem, ...]:
         names = document.spec.policies if isinstance(document, Scenario) else ()
         for number, name in enumerate(names):
             if name not in known:
-                allowed = f"must name a ScalingPolicy: {listed(known)}{close_match(name, known)}"
+                allowed = f"must name a ScalingPolicy or PeerPolicy: {listed(known)}{close_match(name, known)}"
                 location = ("spec", "policies", number)
                 problems.append(Problem(origin.at(location), key_path(location), shown(name), allowed))
     return tuple(problems)
@@ -246,9 +246,11 @@ def _policy(
     name = spec.policy_ref.name if spec.policy_ref is not None else ""
     found = find_policy(name, policies, registry)
     if found is None:
-        known = policy_names(policies)
+        known = own_policy_names(policies)
+        peers = "; it is a peer's, for the simulator alone" if name in policy_names(policies) else ""
         allowed = (
-            f"must name a ScalingPolicy of the documents or the library: {listed(known)}{close_match(name, known)}"
+            f"must name a ScalingPolicy of the documents or the library: {listed(known)}"
+            f"{peers or close_match(name, known)}"
         )
         raise DocumentError(_problem(origin, ("spec", "policyRef", "name"), name, allowed))
     return found.spec

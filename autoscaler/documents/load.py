@@ -11,6 +11,7 @@ from autoscaler.documents import library
 from autoscaler.documents.autoscaler import InferenceAutoscaler
 from autoscaler.documents.base import API_VERSION
 from autoscaler.documents.parse import Origin, Raw, read
+from autoscaler.documents.peer import PeerPolicy
 from autoscaler.documents.policy import ScalingPolicy
 from autoscaler.documents.problems import problems_of
 from autoscaler.documents.scenario import Scenario
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
     from autoscaler.rules.base import RuleModel
 
-AnyDocument = InferenceAutoscaler | ScalingPolicy | Scenario
+AnyDocument = InferenceAutoscaler | ScalingPolicy | Scenario | PeerPolicy
 KINDS: Mapping[str, type[AnyDocument]] = {
     "InferenceAutoscaler": InferenceAutoscaler,
     "ScalingPolicy": ScalingPolicy,
     "Scenario": Scenario,
+    "PeerPolicy": PeerPolicy,
 }
 
 
@@ -60,6 +62,12 @@ class Documents(NamedTuple):
     def policies(self) -> Mapping[str, ScalingPolicy]:
         """The ScalingPolicy documents, by name; the library's are not among them."""
         found = (item.document for item in self.items if isinstance(item.document, ScalingPolicy))
+        return {document.metadata.name: document for document in found}
+
+    @property
+    def peers(self) -> Mapping[str, PeerPolicy]:
+        """The PeerPolicy documents, by name; the library's are not among them."""
+        found = (item.document for item in self.items if isinstance(item.document, PeerPolicy))
         return {document.metadata.name: document for document in found}
 
     @property
@@ -142,11 +150,27 @@ def find_policy(
     return load([path], registry).policies.get(name) if path is not None else None
 
 
+def find_peer(name: str) -> PeerPolicy | None:
+    """Return the peer of a name in the library; None if there is none.
+
+    Raises:
+        DocumentError: the library's document is wrong.
+    """
+    path = library.find(library.policies(), name)
+    return load([path]).peers.get(name) if path is not None else None
+
+
 def policy_names(policies: Mapping[str, ScalingPolicy]) -> tuple[str, ...]:
-    """Return the names that `find_policy` knows."""
+    """Return the names that `simulate` knows: those that `find_policy` does, and the library's peers."""
     folder = library.policies()
     shipped = (path.stem for path in library.files(folder)) if folder.is_dir() else ()
     return tuple(sorted({*policies, *shipped}))
+
+
+def own_policy_names(policies: Mapping[str, ScalingPolicy]) -> tuple[str, ...]:
+    """Return the names that `find_policy` knows: a target cannot be scaled by a peer."""
+    names = (name for name in policy_names(policies) if name in policies or find_peer(name) is None)
+    return tuple(names)
 
 
 def _each_file(paths: Iterable[Path | str], problems: list[Problem]) -> list[Path]:

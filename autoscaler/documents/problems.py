@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from autoscaler.documents.base import KEY_PATTERN
 from autoscaler.documents.wording import close_match, shown
 from autoscaler.errors import Problem
+from autoscaler.peers.base import PeerModel
+from autoscaler.peers.registry import KINDS as PEERS
 from autoscaler.rules.base import RuleModel
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def _fields(
     current: type[BaseModel] | None = model
     annotation: Any = None
     for step in location:
-        raw = _inside(raw, step)
+        around, raw = raw, _inside(raw, step)
         if annotation is not None:
             current, annotation = _model_in(annotation), None
         elif current is not None and isinstance(step, str):
@@ -112,6 +114,9 @@ def _fields(
             kind = raw.get("type") if isinstance(raw, dict) else None
             found = registry.get(kind) if isinstance(kind, str) else None
             current = found or RuleModel
+        elif current is PeerModel:
+            peer = around.get("peer") if isinstance(around, dict) else None
+            current = PEERS.get(peer, PeerModel) if isinstance(peer, str) else PeerModel
     return tuple(f.alias or name for name, f in current.model_fields.items()) if current is not None else ()
 
 

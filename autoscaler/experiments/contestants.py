@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from autoscaler.documents.compile import compile_spec
 from autoscaler.documents.library import SUFFIXES
-from autoscaler.documents.load import find_policy, load, policy_names
+from autoscaler.documents.load import find_peer, find_policy, load, policy_names
 from autoscaler.documents.wording import close_match
 from autoscaler.engine.engine import Engine
 from autoscaler.engine.observation import COMPLETED_REQUESTS, GATEWAY_REQUESTS, PENDING_REQUESTS, SignalRequest
 from autoscaler.engine.spec import Startup
 from autoscaler.errors import DocumentError, Problem, UsageError
+from autoscaler.experiments.peer_contestants import of_manifests, of_peer
 from autoscaler.simulator.fixed import FixedFleet
 from autoscaler.simulator.replay import Contestant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from autoscaler.documents.policy import ScalingPolicy
     from autoscaler.experiments.scene import Scene
@@ -28,10 +29,16 @@ _NONE: Mapping[str, ScalingPolicy] = MappingProxyType({})
 _EVIDENCE = (SignalRequest(PENDING_REQUESTS), SignalRequest(COMPLETED_REQUESTS))
 
 
-def contestants(name: str, scene: Scene, policies: Mapping[str, ScalingPolicy] = _NONE) -> list[Contestant]:
-    """Return those that a name stands for: `fixed:N`, a policy of the library, or each policy of a file.
+def contestants(
+    name: str,
+    scene: Scene,
+    policies: Mapping[str, ScalingPolicy] = _NONE,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Contestant]:
+    """Return those that a name stands for: `fixed:N`, a policy or peer of the library, or each policy of a file.
 
-    `policies` are those that stand beside the scenario; they come before the library's.
+    `policies` are those that stand beside the scenario; they come before the library's. A file may hold manifests of
+    HPA and KEDA too, which run as the peers they are; `tell` is called with what differs.
 
     Raises:
         UsageError: there is no such policy, or the count is not one.
@@ -41,16 +48,28 @@ def contestants(name: str, scene: Scene, policies: Mapping[str, ScalingPolicy] =
         return [_fixed(name, scene)]
     path = Path(name)
     if path.suffix.lower() in SUFFIXES or path.exists():
-        held = load([path]).policies.values()
-        if not held:
-            raise DocumentError(Problem(name, "", "", "must hold a ScalingPolicy"))
-        return [_native(policy, scene) for policy in held]
+        return _of_file(path, scene, tell)
     policy = find_policy(name, policies)
+    peer = find_peer(name) if policy is None else None
+    if peer is not None:
+        return [of_peer(peer, scene)]
     if policy is None:
         known = policy_names(policies)
         allowed = f"a policy of the library ({', '.join(known)}), a file, or {FIXED}N"
         raise UsageError(f"--policy {name!r}: must be {allowed}{close_match(name, known)}")
     return [_native(policy, scene)]
+
+
+def _of_file(path: Path, scene: Scene, tell: Callable[[str], None]) -> list[Contestant]:
+    if path.is_file() and (peers := of_manifests(path, scene, tell)):
+        return peers
+    held = load([path])
+    found = [_native(policy, scene) for policy in held.policies.values()]
+    found += [of_peer(peer, scene) for peer in held.peers.values()]
+    if not found:
+        kinds = "a ScalingPolicy, a PeerPolicy, a HorizontalPodAutoscaler of autoscaling/v2 or a ScaledObject"
+        raise DocumentError(Problem(str(path), "", "", f"must hold {kinds}"))
+    return found
 
 
 def _fixed(name: str, scene: Scene) -> Contestant:

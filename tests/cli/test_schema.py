@@ -30,6 +30,6 @@ def test_a_kind_that_is_not_there_is_wrong_usage(capsys):
         main(["schema", "--kind", "ScalingPolice"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "autoscaler: --kind ScalingPolice: must be one of InferenceAutoscaler, ScalingPolicy, Scenario; "
+        "autoscaler: --kind ScalingPolice: must be one of InferenceAutoscaler, ScalingPolicy, Scenario, PeerPolicy; "
         "did you mean ScalingPolicy?\n"
     )

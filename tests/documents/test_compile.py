@@ -6,8 +6,9 @@ import pytest
 
 from autoscaler.documents.behavior import Behavior
 from autoscaler.documents.compile import compile_all, compile_spec, compile_target, scenario_problems
-from autoscaler.documents.load import load
+from autoscaler.documents.load import load, policy_names
 from autoscaler.documents.policy import ScalingPolicySpec
+from autoscaler.documents.wording import listed
 from autoscaler.engine.behavior import DEFAULT_DOWN, DEFAULT_UP, PolicyType, RatePolicy, ScalingRules, SelectPolicy
 from autoscaler.engine.observation import SignalRequest
 from autoscaler.engine.spec import EngineSpec, Fallback, Mode, OnForeignChange, ScaleToZero, Startup
@@ -382,7 +383,7 @@ def test_a_scenario_names_policies_that_exist(file):
     documents = load([file(changed(SCENARIO, ("[llm-interactive]", "[llm-batch, llm-interactiv]")))])
     (problem,) = scenario_problems(documents)
     assert str(problem) == (
-        "docs.yaml:10: spec.policies[1]: must name a ScalingPolicy: llm-batch, llm-interactive, scale-to-zero; "
+        f"docs.yaml:10: spec.policies[1]: must name a ScalingPolicy or PeerPolicy: {listed(policy_names({}))}; "
         "did you mean llm-interactive? (found 'llm-interactiv')"
     )
     assert scenario_problems(load([file(SCENARIO)])) == ()

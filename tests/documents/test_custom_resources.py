@@ -12,12 +12,12 @@ from autoscaler.documents.base import GROUP
 from autoscaler.documents.load import KINDS, validate
 from autoscaler.documents.parse import Origin, Raw
 from autoscaler.documents.schema import custom_resource_schema
-from tests.documents.texts import AUTOSCALER, POLICY, SCENARIO, changed
+from tests.documents.texts import AUTOSCALER, PEER, POLICY, SCENARIO, changed
 from tests.real.api import ApiError
 from tests.real.waiting import eventually
 
 pytestmark = pytest.mark.cluster
-RIGHT = {"InferenceAutoscaler": AUTOSCALER, "ScalingPolicy": POLICY, "Scenario": SCENARIO}
+RIGHT = {"InferenceAutoscaler": AUTOSCALER, "ScalingPolicy": POLICY, "Scenario": SCENARIO, "PeerPolicy": PEER}
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -47,7 +47,7 @@ def conditions(plane, kind: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def established(control_plane):
-    """The control plane with all three kinds, and the namespace of the example."""
+    """The control plane with all kinds, and the namespace of the example."""
     for kind in KINDS:
         control_plane.api.create(DEFINITIONS, definition(kind))
     for kind in KINDS:

@@ -10,9 +10,9 @@ from autoscaler.documents.load import find_policy, load
 from autoscaler.documents.wording import listed
 from autoscaler.errors import DocumentError
 from autoscaler.rules.registry import BUILT_IN
-from tests.documents.texts import AUTOSCALER, POLICY, SCENARIO, changed
+from tests.documents.texts import AUTOSCALER, PEER, POLICY, SCENARIO, changed
 
-RIGHT = {"InferenceAutoscaler": AUTOSCALER, "ScalingPolicy": POLICY, "Scenario": SCENARIO}
+RIGHT = {"InferenceAutoscaler": AUTOSCALER, "ScalingPolicy": POLICY, "Scenario": SCENARIO, "PeerPolicy": PEER}
 FAULTS = [
     (kind, fault)
     for kind, faults in yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8")).items()

@@ -10,11 +10,11 @@ from jsonschema import Draft202012Validator
 from autoscaler.documents import library
 from autoscaler.documents.load import KINDS
 from autoscaler.documents.schema import custom_resource_schema, schema, schema_of
-from tests.documents.texts import AUTOSCALER, POLICY, SCENARIO, changed
+from tests.documents.texts import AUTOSCALER, PEER, POLICY, SCENARIO, changed
 
 WHOLE = Draft202012Validator(schema())
 SHIPPED = [*library.files(library.policies()), *library.files(library.simulations())]
-RIGHT = {"InferenceAutoscaler": AUTOSCALER, "ScalingPolicy": POLICY, "Scenario": SCENARIO}
+RIGHT = {"InferenceAutoscaler": AUTOSCALER, "ScalingPolicy": POLICY, "Scenario": SCENARIO, "PeerPolicy": PEER}
 FAULTS = yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8"))
 HPA_WORDS = {"scaleUp", "scaleDown", "policies", "selectPolicy", "stabilizationWindowSeconds", "tolerance"}
 
@@ -50,7 +50,8 @@ def test_every_kind_is_valid_as_itself_only(kind):
         for fault in faults
         if all("must be" in says or "is required" in says or "unknown field" in says for says in fault["says"])
         and not any(
-            "rules[" in says or "`" in says or "policyRef" in says or "backend" in says for says in fault["says"]
+            "rules[" in says or "`" in says or "policyRef" in says or "backend" in says or "parameters" in says
+            for says in fault["says"]
         )
         and "tolerance" not in fault["by"]
     ],

@@ -41,6 +41,17 @@ spec:
     generator: {requestsPerSecond: 3, bursts: {factor: 5}}
   policies: [llm-interactive]
 """
+PEER = """\
+apiVersion: autoscaler.inference.dev/v1alpha1
+kind: PeerPolicy
+metadata: {name: theirs}
+spec:
+  peer: keda
+  parameters:
+    cooldownSeconds: 300
+    triggers:
+      - {signals: [queueDepth], threshold: 5}
+"""
 
 
 def changed(text: str, *changes: tuple[str, str]) -> str:
