@@ -167,6 +167,8 @@ class MonitoringSpec(DocumentModel):
     """When the first sample is taken: with decisions at whole intervals, each sees samples of this age or more."""
     rate_window_seconds: Positive = 120.0
     """Of rates and latency quantiles."""
+    stale_after_seconds: Positive = 45.0
+    """A sample older than this is no evidence: to scrape less often than that is to see nothing at times."""
     decision_interval_seconds: Positive = 15.0
     """Between two decisions."""
 

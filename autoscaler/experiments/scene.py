@@ -111,6 +111,7 @@ def make_scene(
             spec.monitoring.scrape_interval_seconds,
             spec.monitoring.scrape_phase_seconds,
             spec.monitoring.rate_window_seconds,
+            spec.monitoring.stale_after_seconds,
         ),
         replicas_quota=None if spec.gpu_quota is None else spec.gpu_quota // gpus,
         failures=tuple(Failure(one.at_seconds, one.replicas, one.gpus_back_after_seconds) for one in spec.failures),

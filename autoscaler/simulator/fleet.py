@@ -232,7 +232,7 @@ class SimulatedFleet:
         if count == 0:
             return
         earliest = max(self.now, float(self._requests.arrival[loaded - 1])) if loaded else self.now
-        if added.arrival[0] < earliest or (np.diff(added.arrival) < 0).any():
+        if added.arrival[0] < earliest or (added.arrival[1:] < added.arrival[:-1]).any():
             raise TraceError(
                 f"arrivals must be sorted and not before {earliest:g} s (the first is {added.arrival[0]:g} s)"
             )

@@ -62,6 +62,13 @@ _TOTALS: Mapping[str, Callable[[Snapshot], Integers]] = {
     PROMPT_TOKENS: lambda rows: rows.prompt_tokens,
     GENERATED_TOKENS: lambda rows: rows.output_tokens,
 }
+SHOWN = frozenset(
+    {
+        *(QUEUE_DEPTH, PENDING_REQUESTS, RUNNING_REQUESTS, GATEWAY_REQUESTS, KV_CACHE_UTILIZATION, GPU_UTILIZATION),
+        *(*_TOTALS, *_RATES, *_HISTOGRAMS),
+    }
+)
+"""The names of all signals that a simulated fleet has."""
 MODELLED = "modelled: the share of time in which an iteration runs"
 
 
@@ -74,6 +81,8 @@ class Scraping:
     """When the first scrape is; with ticks at whole intervals, a tick sees samples of the age interval - phase."""
     window_seconds: float = 120.0
     """Of rates and quantiles."""
+    stale_after_seconds: float = 45.0
+    """A sample older than this is no evidence."""
 
 
 class Monitoring:
@@ -126,8 +135,11 @@ class _Look:
             return unknown(request, Quality.NO_PODS, "no replica is ready")
         if request.name in _RATES or request.name in _HISTOGRAMS:
             return self._over_window(request)
-        if not len(self._live):
-            return unknown(request, Quality.EMPTY, "no ready replica was scraped yet")
+        age = self._now - self._rows.at
+        if age > self._monitoring.scraping.stale_after_seconds or not len(self._live):
+            stale = len(self._live) > 0
+            found = f"not sampled for {age:g} s" if stale else "no ready replica was scraped yet"
+            return unknown(request, Quality.STALE if stale else Quality.EMPTY, found)
         value = self._gauge(request.name)
         if value is None:
             return unknown(request, Quality.EMPTY, "the simulated backend has no such signal")

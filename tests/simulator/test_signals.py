@@ -169,3 +169,14 @@ def test_backends_without_a_histogram_have_no_quantile():
     watched.monitoring.model = watched.fleet.model._replace(bounds=bounds.reshape(-1))
     watched.until(100.0)
     assert Quality.EMPTY is watched.read(TTFT)[TTFT.key].quality
+
+
+def test_an_old_sample_is_no_evidence():
+    """When the newest scrape is older than the limit, gauges and counters are stale, and known again after the next."""
+    watched = Watched()
+    watched.monitoring.scraping = Scraping(stale_after_seconds=10.0)
+    watched.fleet.scale_to(1, 0.0)
+    keys = ("queueDepth", "completedRequests", "gpuUtilization")
+    for at, quality in ((32.0, Quality.OK), (37.0, Quality.STALE), (38.0, Quality.OK)):
+        watched.until(at)
+        assert {signal.quality for signal in watched.read(*map(SignalRequest, keys)).values()} == {quality}
