@@ -17,6 +17,7 @@ from autoscaler.errors import DocumentError, Problem, UsageError
 from autoscaler.experiments.peer_contestants import of_manifests, of_peer
 from autoscaler.simulator.fixed import FixedFleet
 from autoscaler.simulator.replay import Contestant
+from autoscaler.simulator.signals import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,14 +58,14 @@ def contestants(
         known = policy_names(policies)
         allowed = f"a policy of the library ({', '.join(known)}), a file, or {FIXED}N"
         raise UsageError(f"--policy {name!r}: must be {allowed}{close_match(name, known)}")
-    return [_native(policy, scene)]
+    return [_native(policy, scene, tell)]
 
 
 def _of_file(path: Path, scene: Scene, tell: Callable[[str], None]) -> list[Contestant]:
     if path.is_file() and (peers := of_manifests(path, scene, tell)):
         return peers
     held = load([path])
-    found = [_native(policy, scene) for policy in held.policies.values()]
+    found = [_native(policy, scene, tell) for policy in held.policies.values()]
     found += [of_peer(peer, scene) for peer in held.peers.values()]
     if not found:
         kinds = "a ScalingPolicy, a PeerPolicy, a HorizontalPodAutoscaler of autoscaling/v2 or a ScaledObject"
@@ -79,7 +80,7 @@ def _fixed(name: str, scene: Scene) -> Contestant:
     return Contestant(name, FixedFleet(int(text)), ())
 
 
-def _native(policy: ScalingPolicy, scene: Scene) -> Contestant:
+def _native(policy: ScalingPolicy, scene: Scene, tell: Callable[[str], None]) -> Contestant:
     spec = compile_spec(
         policy.spec,
         min_replicas=scene.min_replicas,
@@ -90,4 +91,6 @@ def _native(policy: ScalingPolicy, scene: Scene) -> Contestant:
     wanted = [request for rule in spec.rules for request in rule.needs] + list(_EVIDENCE)
     if spec.scale_to_zero is not None:
         wanted.append(SignalRequest(GATEWAY_REQUESTS))
+    for name in sorted({request.name for request in wanted} - SHOWN):
+        tell(f"{policy.metadata.name}: the simulator shows no signal {name}: the rules that need it hold the count")
     return Contestant(policy.metadata.name, Engine(spec), tuple(dict.fromkeys(wanted)), spec)

@@ -6,12 +6,15 @@ import pickle
 
 import pytest
 
+from autoscaler.engine.observation import LATENCY_SIGNALS, SignalRequest
 from autoscaler.errors import DocumentError, UsageError
 from autoscaler.experiments.contestants import contestants
 from autoscaler.peers.hpa import Hpa
 from autoscaler.peers.keda import Keda
 from autoscaler.peers.registry import READY_MADE
-from autoscaler.simulator.replay import replay
+from autoscaler.simulator.fixed import FixedFleet
+from autoscaler.simulator.replay import Contestant, replay
+from autoscaler.simulator.signals import SHOWN
 from tests.documents.manifests.texts import HPA, SCALED_OBJECT, cron, external, hpa, pods, prometheus, scaled_object
 from tests.documents.texts import PEER, POLICY
 
@@ -117,6 +120,30 @@ def test_what_the_simulator_cannot_show_is_an_error_with_its_name(only, text, wo
         only(text)
     for word in words:
         assert word in str(refused.value)
+
+
+def test_every_signal_that_is_said_to_be_shown_is(make):
+    """A decider that asks for all of them sees none that the simulated backend has not."""
+    seen = {}
+
+    class Looker:
+        def decide(self, observation, state, now):
+            seen.update(observation.signals)
+            return FixedFleet(2).decide(observation, state, now)
+
+    requests = tuple(SignalRequest(name, 0.9 if name in LATENCY_SIGNALS else None) for name in SHOWN)
+    scene = make()
+    replay(scene.fleet(None), Contestant("looker", Looker(), requests), scene.course, timer=lambda: 0.0)
+    assert {key.partition(":")[0] for key in seen} == SHOWN
+    assert [signal for signal in seen.values() if "has no such" in signal.detail] == []
+
+
+def test_a_policy_that_needs_more_is_told(only):
+    """A converted query is nothing that a simulated fleet has: that is said, for its rule only holds."""
+    lines = []
+    rule = "{type: targetTracking, signal: q, form: Value, target: 1}"
+    only(POLICY.replace("  scaleToZero: {idleAfterSeconds: 900}\n", f"    - {rule}\n"), lines.append)
+    assert lines == ["chat: the simulator shows no signal q: the rules that need it hold the count"]
 
 
 def test_a_file_may_hold_policies_and_peers(make, tmp_path):
