@@ -6,7 +6,7 @@
     need = min(F + max(0, Q) · sqrt(F + 1), 1.25 · max(F, highest demand of late))
 
 Q is the q-quantile of e, weighted by requests and not by time: quiet hours say little of what a burst needs. q moves
-with the misses that were seen: `-ln(1 - q) += 0.6 · (misses / usual arrivals - 0.0075)`.
+with the misses that were seen: `-ln(1 - q) += 0.6 · (misses / usual arrivals - 0.005)`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CERTAIN = 2.0
 """Standard errors of a rise that do not count: a ramp after calm hours, which taught the regression to distrust all
 rises, is still met."""
 _Q_LEAST, _Q_FIRST, _Q_MOST = 0.8, 0.9, 0.99
-_Q_GAIN, _MISSES_ALLOWED = 0.6, 0.0075
+_Q_GAIN, _MISSES_ALLOWED = 0.6, 0.005
 _FIRST_ERROR, _FIRST_BINS = 0.5, 20
 """Before any error was seen: as if twenty bins had erred by so much."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WARM_REQUESTS = 100.0
 """Requests after which a mean length is believed."""
 _HALF_LIFE_SECONDS = 900.0
-_BURST, _POOLED = 2.0, 1.15
+_BURST, _POOLED = 2.2, 1.18
 """z, and how much more a fleet can be used than one replica: a router spreads most bursts."""
 _SHORTEST_DECODING_SECONDS = 1.0
 """Answers of a few tokens may take so long whatever the objective per token."""
@@ -51,8 +51,8 @@ def usable_share(base_seconds: float, token_seconds: float, output_tokens: float
 
         rho + z·sqrt(rho / n) = 1 - a/s
 
-    Worked: 8B on an H100 within 50 ms, chat of 211 tokens at 38 ms: n = 278, 0.88. Code of 28 tokens at 138 ms on an
-    L40S within 100 ms: n = 20, 0.54, for two prompts at once are a burst there. z and the factor are fitted to fleets
+    Worked: 8B on an H100 within 50 ms, chat of 211 tokens at 38 ms: n = 278, 0.89. Code of 28 tokens at 138 ms on an
+    L40S within 100 ms: n = 20, 0.53, for two prompts at once are a burst there. z and the factor are fitted to fleets
     of eight in the simulator.
     """
     left = 1.0 - base_seconds / token_seconds

@@ -55,7 +55,7 @@ class Backend:
 
 
 def test_steady_traffic_fills_the_replicas_that_its_work_needs():
-    """100 requests a second of 1000 in and 200 out take 33 ms each: 3.3 replicas full, 4 or 5 with room and at 88 %."""
+    """100 requests a second of 1000 in and 200 out take 33 ms each: 3.3 replicas full, 4 or 5 with room and at 89 %."""
     preset = PRESETS["h100-llama-3.1-8b"]
     work_ms = preset.prefill_ms * PROMPT + OUTPUT * (preset.sequence_ms + preset.context_ms * (PROMPT + OUTPUT))
     proposal = Backend().settle(100.0, minutes=180)
@@ -205,9 +205,9 @@ def test_an_unknown_preset_is_refused():
 @pytest.mark.parametrize(
     ("base", "token", "output", "work", "share"),
     [
-        (0.00642, 0.05, 211.0, 0.038, 0.882),
-        (0.022, 0.1, 211.0, 0.135, 0.749),
-        (0.022, 0.1, 28.0, 0.138, 0.545),
+        (0.00642, 0.05, 211.0, 0.038, 0.893),
+        (0.022, 0.1, 211.0, 0.135, 0.754),
+        (0.022, 0.1, 28.0, 0.138, 0.533),
         (0.057, 0.05, 200.0, 0.1, 0.1),
         (0.022, 0.1, 0.0, 0.0, 0.1),
     ],
