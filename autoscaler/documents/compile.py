@@ -83,10 +83,14 @@ def compile_spec(
     on_foreign_change: OnForeignChange = OnForeignChange.OVERRIDE,
     foreign_hold_seconds: float = 3600.0,
     extra: Mapping[str, Any] | None = None,
+    preset: str | None = None,
 ) -> EngineSpec:
-    """Return the engine's spec of a policy between bounds; `extra` is what else the fingerprint must change with."""
+    """Return the engine's spec of a policy between bounds; `extra` is what else the fingerprint must change with.
+
+    `preset` is the replica that it is used for, where that is known.
+    """
     pending = next((rule.target_per_replica for rule in policy.rules if isinstance(rule, PendingRequests)), None)
-    context = PolicyContext(max_replicas, pending)
+    context = PolicyContext(max_replicas, pending, preset)
     rules = cast("tuple[Rule, ...]", tuple(rule.bind(context) for rule in policy.rules))
     up, down = policy.behavior.compiled()
     zero = policy.scale_to_zero

@@ -87,6 +87,7 @@ def _native(policy: ScalingPolicy, scene: Scene, tell: Callable[[str], None]) ->
         max_replicas=scene.max_replicas,
         interval_seconds=scene.course.interval_seconds,
         startup=Startup(expected_seconds=scene.cold_start.median_seconds),
+        preset=scene.preset.name,
     )
     wanted = [request for rule in spec.rules for request in rule.needs] + list(_EVIDENCE)
     if spec.scale_to_zero is not None:

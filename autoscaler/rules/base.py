@@ -33,6 +33,8 @@ class PolicyContext(NamedTuple):
     max_replicas: int
     pending_target_per_replica: float | None
     """Of the policy's `pendingRequests` rule; None without one."""
+    preset: str | None = None
+    """The replica that the policy is used for, where that is known, as in a simulation."""
 
 
 class Parameters(BaseModel):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _SHORTEST_HOLD_SECONDS = 120.0
 _SLACK_REPLICAS = 0.05
 """A need this little above a whole count does not ask for one more."""
+_TOO_FEW = "too few requests seen to know their work"
 _FEWEST_RUNNING = 8.0
 """Fewer requests in flight at the moment of a scrape say little of the pace."""
 _NEAR, _SLOPE = 0.9, 2.0
@@ -49,7 +50,8 @@ class Capacity(RuleModel):
     type: Literal["capacity"] = "capacity"
     name: Name = "capacity"
     preset: str | None = None
-    """GPU and model whose iteration times to size by, as `h100-llama-3.1-8b`."""
+    """GPU and model whose iteration times to size by, as `h100-llama-3.1-8b`. Without it, and without `iteration`, it
+    sizes by `pendingTargetPerReplica`, except in a simulation, which knows its replica."""
     iteration: Iteration | None = None
     """Iteration times of your own, in place of a preset."""
     ttft_seconds: Positive = 2.0
@@ -61,7 +63,8 @@ class Capacity(RuleModel):
     spare_replicas: NotNegative = 0.0
     """Warm replicas on top, for bursts that no start is fast enough for."""
     pending_target_per_replica: Positive | None = None
-    """Until a hundred requests were seen: as `pendingRequests`. Left out, that rule's target, or 24."""
+    """Until a hundred requests were seen, and where no iteration times are known: as `pendingRequests`. Left out, that
+    rule's target, or 24."""
 
     role: ClassVar[Role] = Role.SIZE
 
@@ -73,10 +76,13 @@ class Capacity(RuleModel):
         return name
 
     def bind(self, context: PolicyContext) -> Self:
-        """Return the rule with the pending target of its neighbour."""
-        if self.pending_target_per_replica is not None:
-            return self
-        return self.model_copy(update={"pending_target_per_replica": context.pending_target_per_replica or 24.0})
+        """Return the rule with the pending target of its neighbour, and the preset of the replica it is used for."""
+        found: dict[str, object] = {}
+        if self.pending_target_per_replica is None:
+            found["pending_target_per_replica"] = context.pending_target_per_replica or 24.0
+        if self.preset is None and self.iteration is None and context.preset in PRESETS:
+            found["preset"] = context.preset
+        return self.model_copy(update=found)
 
     @cached_property
     def needs(self) -> tuple[SignalRequest, ...]:
@@ -88,26 +94,31 @@ class Capacity(RuleModel):
         return tuple(SignalRequest("timeToFirstToken", quantile) for quantile in _QUANTILES)
 
     @cached_property
-    def _coefficients(self) -> Coefficients:
+    def _coefficients(self) -> Coefficients | None:
         if self.iteration is not None:
             own = self.iteration
             times = (own.base_ms, own.prompt_token_ms, own.sequence_ms, own.context_token_ms)
-        else:
-            preset = PRESETS[self.preset or "h100-llama-3.1-8b"]
+        elif self.preset is not None:
+            preset = PRESETS[self.preset]
             times = (preset.base_ms, preset.prefill_ms, preset.sequence_ms, preset.context_ms)
+        else:
+            return None
         return Coefficients(*(milliseconds / 1e3 for milliseconds in times))
 
-    def _usable(self, lengths: Lengths, work_seconds: float) -> float:
+    def _usable(self, base_seconds: float, lengths: Lengths, work_seconds: float) -> float:
         if self.usable_percent is not None:
             return self.usable_percent / 100.0
         output_tokens = lengths.output_tokens / lengths.requests
-        return usable_share(self._coefficients.base_seconds, self.tpot_seconds, output_tokens, work_seconds)
+        return usable_share(base_seconds, self.tpot_seconds, output_tokens, work_seconds)
 
     def propose(self, observation: Observation, fleet: Fleet, memory: Memory, now: float) -> tuple[Proposal, Memory]:
         """Return the count that is needed one cold start ahead, held for one cold start."""
         reading = arrivals.read(observation.signals)
         if isinstance(reading, str):
             return not_known(reading), memory
+        coefficients = self._coefficients
+        if coefficients is None:
+            return self._by_pending(reading, "neither preset nor iteration is given", reading.partial), memory
         lengths = recall_lengths(memory)
         bin_ = arrivals.since(memory, reading)
         if bin_ is None:
@@ -117,9 +128,9 @@ class Capacity(RuleModel):
         memory = {**memory, **arrivals.store_reading(reading), **store_lengths(lengths)}
         if not lengths.warm:
             return self._by_pending(reading), memory
-        work_seconds = lengths.work_seconds(self._coefficients)
+        work_seconds = lengths.work_seconds(coefficients)
         demand = bin_.rate * work_seconds
-        usable = self._usable(lengths, work_seconds)
+        usable = self._usable(coefficients.base_seconds, lengths, work_seconds)
         late = max(self._late_share(observation), self._slow_share(reading, bin_)) * bin_.arrived
         horizon_seconds = fleet.startup_seconds + arrivals.BIN_SECONDS + max(0.0, now - reading.at)
         load = Load(reading.at, bin_.seconds, demand, bin_.arrived, late)
@@ -144,11 +155,11 @@ class Capacity(RuleModel):
             return Proposal(Kind.COUNT, count, reason, blocks_decrease=True)
         return self._by_pending(reading)
 
-    def _by_pending(self, reading: arrivals.Reading) -> Proposal:
+    def _by_pending(self, reading: arrivals.Reading, why: str = _TOO_FEW, blocks_decrease: bool = True) -> Proposal:  # noqa: FBT001, FBT002
         target = self.pending_target_per_replica or 24.0
         demand = reading.pending / target
-        reason = f"too few requests seen to know their work: {reading.pending:g} pending / {target:g} = {demand:.3g}"
-        return Proposal(Kind.DEMAND, demand, reason, blocks_decrease=True)
+        reason = f"{why}: {reading.pending:g} pending / {target:g} = {demand:.3g}"
+        return Proposal(Kind.DEMAND, demand, reason, blocks_decrease=blocks_decrease)
 
     def _slow_share(self, reading: arrivals.Reading, bin_: arrivals.Bin) -> float:
         """Return the share of requests that decode too slowly, as the mean pace tells.

@@ -63,6 +63,7 @@ def native(name: str, policy: dict[str, Any], scene: Scene) -> Contestant:
         min_replicas=scene.min_replicas,
         max_replicas=scene.max_replicas,
         startup=Startup(expected_seconds=scene.cold_start.median_seconds),
+        preset=scene.preset.name,
     )
     wanted = [request for rule in spec.rules for request in rule.needs]
     wanted += [SignalRequest(PENDING_REQUESTS), SignalRequest(COMPLETED_REQUESTS)]

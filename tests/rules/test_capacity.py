@@ -196,6 +196,26 @@ def test_the_pending_target_comes_from_the_neighbour():
     assert RULE.bind(PolicyContext(10, 7.0)).pending_target_per_replica == 24.0
 
 
+def test_the_preset_comes_from_the_replica_unless_it_is_said():
+    """A simulation knows its replica; what a document says stays."""
+    rule = Capacity()
+    assert rule.bind(PolicyContext(10, None, "l40s-llama-3.1-8b")).preset == "l40s-llama-3.1-8b"
+    assert RULE.bind(PolicyContext(10, None, "l40s-llama-3.1-8b")).preset == "h100-llama-3.1-8b"
+    own = Capacity.model_validate(
+        {"iteration": {"baseMs": 6.0, "promptTokenMs": 0.02, "sequenceMs": 0.0, "contextTokenMs": 5e-5}}
+    )
+    assert own.bind(PolicyContext(10, None, "l40s-llama-3.1-8b")).preset is None
+
+
+def test_without_iteration_times_it_sizes_by_those_in_flight():
+    """Nothing is known of the replica: as pendingRequests, also when lowering."""
+    backend = Backend(Capacity(pending_target_per_replica=5.0))
+    proposal = backend.settle(50.0)
+    assert (proposal.kind, proposal.replicas) == (Kind.DEMAND, 2.0)
+    assert not proposal.blocks_decrease
+    assert proposal.reason.startswith("neither preset nor iteration")
+
+
 def test_an_unknown_preset_is_refused():
     """With the names that there are."""
     with pytest.raises(ValidationError, match=r"must be one of h100-llama-3.1-8b"):
