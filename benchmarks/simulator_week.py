@@ -1,9 +1,9 @@
 """A week of 44 million requests on one core: `python benchmarks/simulator_week.py [--requests N] [--policy NAME]`.
 
 Weekdays and weekends, noon and midnight; lognormal lengths with means of 1,000 and 200 tokens; least outstanding
-requests; Llama-3.1-8B. First a fixed fleet of 12 H100 that stops every 15 s, then about 12 A100 on average that a policy
-scales every 15 s, with scrapes, rate windows, quantiles and all. Each has a process of its own, for its peak memory is
-measured. The kernel's time is processor time.
+requests; Llama-3.1-8B. First a fixed fleet of 12 H100 that stops every 15 s, then about 12 A100 on average that a
+policy scales every 15 s, with scrapes, rate windows, quantiles and all. Each has a process of its own, for its peak
+memory is measured. The kernel's time is processor time.
 """
 
 from __future__ import annotations

@@ -359,7 +359,7 @@ def arrange(model: Model, fleet: Fleet, requests: Requests, book: Book) -> None:
     size = fleet.state.shape[0]
     slots = book.counts[SLOTS]
     compares = model.router in (LEAST_OUTSTANDING, KV_AWARE)
-    treed = slots > model.few_replicas and (compares or model.retries > 0)
+    treed = book.counts[READY_COUNT] > model.few_replicas and (compares or model.retries > 0)
     for slot in range(slots):
         fleet.position[slot] = NOT_ROUTABLE if treed else NO_TREES
     if not treed:

@@ -72,8 +72,8 @@ class Model(NamedTuple):
     """Iterations take so many times as long before `Fleet.warm_at`."""
     cold_seconds: float = 0.0
     """How long after Ready that is; not for replicas that are ready at once."""
-    few_replicas: int = 16
-    """Up to so many slots the router looks at each replica, beyond at a tree; its choice is the same."""
+    few_replicas: int = 48
+    """Up to so many ready replicas the router looks at each, beyond at a tree; its choice is the same."""
 
 
 class Requests(NamedTuple):
