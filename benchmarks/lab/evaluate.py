@@ -1,6 +1,6 @@
 """Attainment and GPU-hours of our policy, fixed fleets, the field and the oracle, over redraws of each scene.
 
-Usage: AUTOSCALER_TRACES=FOLDER python -m benchmarks.lab.evaluate [SCENE:COLD_START ...] [--seeds 5] [--jobs 2]
+Usage: LAB_TRACES=FOLDER python -m benchmarks.lab.evaluate [SCENE:COLD_START ...] [--seeds 5] [--jobs 2]
        [--tune] [--oracle] [--bound] [--change '{"usablePercent": 80}']
 
 Each cell is attainment / GPU-hours after the warm-up, the mean over the seeds, with the lowest attainment and the

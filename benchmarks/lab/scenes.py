@@ -1,6 +1,6 @@
 """The laboratory's traffic: each name and seed gives one scene; arrivals and cold starts are drawn anew with the seed.
 
-The traces are public and lie in the folder of $AUTOSCALER_TRACES. Everything but the policy is fixed here.
+The traces are public and lie in the folder of $LAB_TRACES. Everything but the policy is fixed here.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SETTINGS = {
 
 
 def folder() -> Path:
-    return Path(os.environ.get("AUTOSCALER_TRACES", "traces"))
+    return Path(os.environ.get("LAB_TRACES", "traces"))
 
 
 @cache
