@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+PROMPT_TOKENS, OUTPUT_TOKENS = 500, 100
+"""Of every request, whatever it asks for."""
 
 
 class LoopbackServer(ThreadingHTTPServer):
@@ -84,6 +86,8 @@ class InferenceServer:
         self._end_to_end = Histogram(
             "vllm:e2e_request_latency_seconds", "End-to-end latency.", buckets=_BUCKETS, **labels
         ).labels(*values)
+        self._prompt = Counter("vllm:prompt_tokens", "Prompt tokens.", **labels).labels(*values)
+        self._generated = Counter("vllm:generation_tokens", "Generated tokens.", **labels).labels(*values)
         labels["labelnames"] += ("finished_reason",)
         self._done = Counter("vllm:request_success", "Finished requests.", **labels).labels(*values, "stop")
         self._server = LoopbackServer(address, port, self._answer)
@@ -122,7 +126,9 @@ class InferenceServer:
                 self._waiting.dec()
                 self._running.inc()
                 self._first_token.observe(time.monotonic() - arrived + 0.02)
+                self._prompt.inc(PROMPT_TOKENS)
                 time.sleep(self._service_seconds)
+                self._generated.inc(OUTPUT_TOKENS)
                 self._running.dec()
         finally:
             with self._lock:
