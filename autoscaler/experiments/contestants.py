@@ -15,7 +15,8 @@ from autoscaler.engine.observation import COMPLETED_REQUESTS, GATEWAY_REQUESTS, 
 from autoscaler.engine.spec import Startup
 from autoscaler.errors import DocumentError, Problem, UsageError
 from autoscaler.experiments.peer_contestants import of_manifests, of_peer
-from autoscaler.simulator.fixed import FixedFleet
+from autoscaler.peers.base import PeerDecider
+from autoscaler.peers.fixed import Fixed
 from autoscaler.simulator.replay import Contestant
 from autoscaler.simulator.signals import SHOWN
 
@@ -77,7 +78,7 @@ def _fixed(name: str, scene: Scene) -> Contestant:
     text = name.removeprefix(FIXED)
     if not (text.isascii() and text.isdigit() and int(text) <= scene.max_replicas):
         raise UsageError(f"--policy {name!r}: must be {FIXED}N with a whole N from 0 to {scene.max_replicas}")
-    return Contestant(name, FixedFleet(int(text)), ())
+    return Contestant(name, PeerDecider(Fixed(replicas=int(text))), ())
 
 
 def _native(policy: ScalingPolicy, scene: Scene, tell: Callable[[str], None]) -> Contestant:

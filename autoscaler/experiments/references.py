@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autoscaler.errors import UsageError
-from autoscaler.simulator.fixed import FixedFleet
+from autoscaler.peers.base import PeerDecider
+from autoscaler.peers.fixed import Fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +67,8 @@ def _refer(run: Run, bound: float, oracle: float) -> Run:
 def _minimum(contestant: Contestant, scene: Scene) -> int:
     """Return how many replicas a contestant keeps whatever comes: a fixed fleet may be below the scenario's minimum."""
     decider = contestant.decider
-    return min(scene.min_replicas, decider.replicas) if isinstance(decider, FixedFleet) else scene.min_replicas
+    fixed = decider.parameters if isinstance(decider, PeerDecider) else None
+    return min(scene.min_replicas, fixed.replicas) if isinstance(fixed, Fixed) else scene.min_replicas
 
 
 class _Bounds:

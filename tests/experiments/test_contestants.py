@@ -9,10 +9,11 @@ import pytest
 from autoscaler.engine.observation import LATENCY_SIGNALS, SignalRequest
 from autoscaler.errors import DocumentError, UsageError
 from autoscaler.experiments.contestants import contestants
+from autoscaler.peers.base import PeerDecider
+from autoscaler.peers.fixed import Fixed
 from autoscaler.peers.hpa import Hpa
 from autoscaler.peers.keda import Keda
 from autoscaler.peers.registry import READY_MADE
-from autoscaler.simulator.fixed import FixedFleet
 from autoscaler.simulator.replay import Contestant, replay
 from autoscaler.simulator.signals import SHOWN
 from tests.documents.manifests.texts import HPA, SCALED_OBJECT, cron, external, hpa, pods, prometheus, scaled_object
@@ -129,7 +130,7 @@ def test_every_signal_that_is_said_to_be_shown_is(make):
     class Looker:
         def decide(self, observation, state, now):
             seen.update(observation.signals)
-            return FixedFleet(2).decide(observation, state, now)
+            return PeerDecider(Fixed(replicas=2)).decide(observation, state, now)
 
     requests = tuple(SignalRequest(name, 0.9 if name in LATENCY_SIGNALS else None) for name in SHOWN)
     scene = make()

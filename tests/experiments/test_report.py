@@ -72,7 +72,7 @@ def test_the_page_shows_table_plots_decisions_and_source(comparison):
     marks = [path for path in figures[0].iter(f"{SVG}path") if path.find(f"{SVG}title") is not None]
     record = comparison.runs[0].record
     assert len(marks) == len(record.changes) > 0
-    assert "rule pendingRequests" in marks[0].find(f"{SVG}title").text
+    assert "rule capacity" in marks[0].find(f"{SVG}title").text
     preset = comparison.scene.preset
     for word in (preset.source, preset.grade, preset.engine, "Not modelled", "llm-interactive", "fixed:1"):
         assert word in text

@@ -14,7 +14,8 @@ from autoscaler.documents.parse import Origin, Raw
 from autoscaler.engine.engine import Engine
 from autoscaler.engine.observation import Quality, SignalRequest
 from autoscaler.engine.spec import Startup
-from autoscaler.simulator.fixed import FixedFleet
+from autoscaler.peers.base import PeerDecider
+from autoscaler.peers.fixed import Fixed
 from autoscaler.simulator.fleet import SimulatedFleet
 from autoscaler.simulator.model import replica_model
 from autoscaler.simulator.replay import EPOCH_SECONDS, Contestant, Course, Failure, replay
@@ -43,7 +44,7 @@ class Scripted:
 
     def decide(self, observation, state, now):
         self.seen.append((now, observation))
-        return FixedFleet(next(self.wanted, observation.spec_replicas)).decide(observation, state, now)
+        return PeerDecider(Fixed(replicas=next(self.wanted, observation.spec_replicas))).decide(observation, state, now)
 
 
 def _fleet(initial, startup_seconds=40.0, every=0.5, until=200.0):
@@ -121,10 +122,10 @@ def test_decide_time_is_the_deciders_alone():
 @pytest.mark.parametrize(("interval", "scrape"), [(15.0, 15.0), (10.0, 15.0), (30.0, 7.0)])
 def test_results_do_not_depend_on_how_often_it_is_looked_at(interval, scrape):
     """A fixed fleet serves every request at the same moments whatever the ticks and scrapes are."""
-    expected, _ = _play(FixedFleet(2), Course(200.0, 2, 40.0))
+    expected, _ = _play(PeerDecider(Fixed(replicas=2)), Course(200.0, 2, 40.0))
     course = Course(200.0, 2, 40.0, interval_seconds=interval)
     course = Course(200.0, 2, 40.0, interval, type(course.scraping)(scrape, 1.0))
-    found, _ = _play(FixedFleet(2), course)
+    found, _ = _play(PeerDecider(Fixed(replicas=2)), course)
     for one, other in zip(expected.results(), found.results(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -190,7 +191,7 @@ def test_no_signal_is_ever_made_up():
 def test_the_deployment_replaces_what_dies():
     """Two of three replicas die between two ticks: at once two more start, with a cold start of their own."""
     course = Course(120.0, 3, 40.0, failures=(Failure(20.0, 2),))
-    fleet, story = _play(FixedFleet(3), course)
+    fleet, story = _play(PeerDecider(Fixed(replicas=3)), course)
     assert [(tick.ready, tick.starting) for tick in story.ticks] == [(3, 0), (1, 2), (1, 2)] + [(3, 0)] * 5
     assert [life.created_at for life in fleet.lifetimes()] == [0.0, 0.0, 0.0, 20.0, 20.0]
     assert (story.scale_ups, story.scale_downs) == (0, 0)
@@ -199,6 +200,6 @@ def test_the_deployment_replaces_what_dies():
 def test_lost_gpus_come_back():
     """While a dead node's GPUs are missing from the quota, its replica's successor is unschedulable."""
     course = Course(120.0, 3, 40.0, replicas_quota=3, failures=(Failure(20.0, 1, 30.0),))
-    _, story = _play(FixedFleet(3), course)
+    _, story = _play(PeerDecider(Fixed(replicas=3)), course)
     assert [tick.unschedulable for tick in story.ticks] == [0, 1, 1, 0, 0, 0, 0, 0]
     assert [tick.starting for tick in story.ticks] == [0, 0, 0, 1, 1, 1, 0, 0]
