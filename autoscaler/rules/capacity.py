@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from autoscaler.engine.observation import SignalRequest
+from autoscaler.engine.observation import PENDING_REQUESTS, SignalRequest
 from autoscaler.engine.proposal import Kind, Proposal, Role
 from autoscaler.rules import arrivals
-from autoscaler.rules.base import Name, NotNegative, Parameters, PolicyContext, Positive, RuleModel, not_known
+from autoscaler.rules.base import Name, NotNegative, Parameters, PolicyContext, Positive, RuleModel, size
 from autoscaler.rules.hold import hold
 from autoscaler.rules.outlook import Load, look_ahead
 from autoscaler.rules.replica_presets import PRESETS
@@ -113,12 +113,14 @@ class Capacity(RuleModel):
 
     def propose(self, observation: Observation, fleet: Fleet, memory: Memory, now: float) -> tuple[Proposal, Memory]:
         """Return the count that is needed one cold start ahead, held for one cold start."""
-        reading = arrivals.read(observation.signals)
-        if isinstance(reading, str):
-            return not_known(reading), memory
         coefficients = self._coefficients
         if coefficients is None:
-            return self._by_pending(reading, "neither preset nor iteration is given", reading.partial), memory
+            return self._held_by_pending(observation, fleet, memory, now)
+        reading = arrivals.read(observation.signals)
+        if isinstance(reading, str):
+            proposal = size(observation.signals, PENDING_REQUESTS, self._pending_target)
+            # not knowing the work of a request is no reason to let requests wait
+            return proposal._replace(reason=f"{reading}; {proposal.reason}", blocks_decrease=True), memory
         lengths = recall_lengths(memory)
         bin_ = arrivals.since(memory, reading)
         if bin_ is None:
@@ -155,11 +157,28 @@ class Capacity(RuleModel):
             return Proposal(Kind.COUNT, count, reason, blocks_decrease=True)
         return self._by_pending(reading)
 
-    def _by_pending(self, reading: arrivals.Reading, why: str = _TOO_FEW, blocks_decrease: bool = True) -> Proposal:  # noqa: FBT001, FBT002
-        target = self.pending_target_per_replica or 24.0
+    @cached_property
+    def _pending_target(self) -> float:
+        return self.pending_target_per_replica or 24.0
+
+    def _by_pending(self, reading: arrivals.Reading) -> Proposal:
+        target = self._pending_target
         demand = reading.pending / target
-        reason = f"{why}: {reading.pending:g} pending / {target:g} = {demand:.3g}"
-        return Proposal(Kind.DEMAND, demand, reason, blocks_decrease=blocks_decrease)
+        reason = f"{_TOO_FEW}: {reading.pending:g} pending / {target:g} = {demand:.3g}"
+        return Proposal(Kind.DEMAND, demand, reason, blocks_decrease=True)
+
+    def _held_by_pending(
+        self, observation: Observation, fleet: Fleet, memory: Memory, now: float
+    ) -> tuple[Proposal, Memory]:
+        """Return the count that the requests in flight ask for, held for one cold start like any other."""
+        proposal = size(observation.signals, PENDING_REQUESTS, self._pending_target)
+        if proposal.kind is Kind.ABSTAIN:
+            return proposal, memory
+        count = math.ceil(proposal.replicas - _SLACK_REPLICAS)
+        held, changed = hold(memory, count, max(_SHORTEST_HOLD_SECONDS, fleet.startup_seconds), now)
+        reason = f"neither preset nor iteration is given: {proposal.reason}"
+        reason += f", held at {held}" if held > count else ""
+        return proposal._replace(kind=Kind.COUNT, replicas=held, reason=reason), {**memory, **changed}
 
     def _slow_share(self, reading: arrivals.Reading, bin_: arrivals.Bin) -> float:
         """Return the share of requests that decode too slowly, as the mean pace tells.

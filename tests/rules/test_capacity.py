@@ -79,14 +79,35 @@ def test_before_it_knows_the_requests_it_sizes_by_those_in_flight():
 @pytest.mark.parametrize("key", [request.key for request in arrivals.NEEDS])
 @pytest.mark.parametrize("quality", [Quality.ERROR, Quality.STALE, Quality.EMPTY, Quality.NO_PODS, Quality.NAN])
 def test_an_unknown_signal_blocks_a_decrease(key, quality):
-    """Whichever of the five it is, there is no opinion, nothing may be lowered, and what was learned stays."""
+    """Whichever of the five it is, nothing may be lowered, and what was learned stays."""
     backend = Backend()
     backend.settle(50.0, minutes=5)
     signals = [signal(one.name, quality) if one.name == key else one for one in backend.signals()]
     proposal, memory = ask(RULE, *signals, of=fleet(4), memory=backend.memory, now=backend.now + 15)
-    assert proposal.kind is Kind.ABSTAIN
+    assert proposal.kind is (Kind.ABSTAIN if key == "pendingRequests" else Kind.DEMAND)
     assert proposal.blocks_decrease
     assert memory == backend.memory
+
+
+@pytest.mark.parametrize("key", ["startedRequests", "promptTokens", "generatedTokens", "queueDepth"])
+def test_without_a_counter_requests_in_flight_still_raise(key):
+    """Unknown blocks a decrease, never an increase: with the pending requests known, it sizes by those."""
+    signals = [s for s in Backend().signals(pending=100.0) if s.name != key]
+    proposal, _ = ask(RULE, *signals, of=fleet(1))
+    assert (proposal.kind, proposal.replicas) == (Kind.DEMAND, pytest.approx(100 / 24))
+    assert proposal.blocks_decrease
+    assert key in proposal.reason
+
+
+def test_without_iteration_times_the_count_is_held_too():
+    """Sizing by requests in flight lets go no sooner than one cold start, at least two minutes, after the last need."""
+    rule = Capacity(pending_target_per_replica=10.0)
+    memory = {}
+    counts = []
+    for passed, pending in ((0, 95.0), (15, 20.0), (120, 20.0), (121, 20.0)):
+        proposal, memory = ask(rule, signal("pendingRequests", pending), of=fleet(1), memory=memory, now=NOW + passed)
+        counts.append((proposal.kind, proposal.replicas, proposal.blocks_decrease))
+    assert counts == [(Kind.COUNT, 10, False), (Kind.COUNT, 10, False), (Kind.COUNT, 10, False), (Kind.COUNT, 2, False)]
 
 
 def test_a_replica_that_did_not_report_blocks_a_decrease():
@@ -211,7 +232,7 @@ def test_without_iteration_times_it_sizes_by_those_in_flight():
     """Nothing is known of the replica: as pendingRequests, also when lowering."""
     backend = Backend(Capacity(pending_target_per_replica=5.0))
     proposal = backend.settle(50.0)
-    assert (proposal.kind, proposal.replicas) == (Kind.DEMAND, 2.0)
+    assert (proposal.kind, proposal.replicas) == (Kind.COUNT, 2)
     assert not proposal.blocks_decrease
     assert proposal.reason.startswith("neither preset nor iteration")
 
