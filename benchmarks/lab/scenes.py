@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
 CONV = "azure-llm-2023-conv.csv.xz"
 CODE = "azure-llm-2023-code-first-24min.csv.xz"
+MOONCAKE = "mooncake-conversation.jsonl.xz"
+REASONING = "servegen-deepseek-r1-clients.tar.xz"
 WORLD_CUP = "worldcup98-per-minute-to-1998-06-13.csv.xz"
 WEEK = "servegen-m-large-week1-rps-600s.csv.xz"
 WORLD_CUP_START = np.datetime64("1998-04-30T21:30:00")
 HOUR = 3600.0
+WEEKS = {"week": (0.0, 30 * HOUR), "week2": (72 * HOUR, 102 * HOUR)}
 
 
 class Setting(NamedTuple):
@@ -42,6 +45,7 @@ class Setting(NamedTuple):
     warm_up_seconds: float
     """Neither scored nor billed."""
     most: int = 40
+    ttft_seconds: float = 2.0
 
 
 H100, L40S, H100_70B = "h100-llama-3.1-8b", "l40s-llama-3.1-8b", "h100-llama-3.1-70b-fp8-tp2"
@@ -53,7 +57,14 @@ SETTINGS = {
     "wcup8h": Setting(H100, 0.05, 4, 1800),
     "day12": Setting(L40S, 0.1, 3, 1800),
     "day13": Setting(L40S, 0.1, 3, 1800),
+    "jun13": Setting(L40S, 0.1, 3, 1800),
+    "jun06": Setting(L40S, 0.1, 3, 1800),
     "week": Setting(H100_70B, 0.1, 8, 3600),
+    "week2": Setting(H100_70B, 0.1, 8, 3600),
+    "reasoning": Setting(H100_70B, 0.1, 12, 3600, ttft_seconds=5.0),
+    "long": Setting(H100, 0.1, 20, 600, ttft_seconds=10.0),
+    "codetail": Setting(H100, 0.05, 10, 1800),
+    "onoff": Setting(L40S, 0.1, 8, 1800),
     "poisson": Setting(H100, 0.05, 8, 600),
     "surges": Setting(L40S, 0.1, 3, 1800),
 }
@@ -73,10 +84,14 @@ def traffic(name: str, seed: int) -> Trace:
     random = np.random.default_rng([seed, *name.encode()])
     if name in _MADE:
         return _MADE[name](random)
-    if name == "week":
-        return _recorded(WEEK, (0.0, 30 * HOUR), 0.125, seed)
+    if name in WEEKS:
+        return _recorded(WEEK, WEEKS[name], 0.125, seed)
+    if name == "reasoning":
+        document = TraceTraffic(path=str(folder() / REASONING), window_seconds=(12 * HOUR, 24 * HOUR), rate_scale=0.5)
+        return recorded(document, Surroundings(folder(), seed))
     days = {"wcup": ("1998-06-10T11:00", 11, 0.025), "wcup8h": ("1998-06-11T12:00", 8, 0.16)}
     days |= {"day12": ("1998-06-12T10:00", 11, 0.025), "day13": ("1998-06-06T10:00", 11, 0.035)}
+    days |= {"jun13": ("1998-06-13T09:00", 11, 0.08), "jun06": ("1998-06-06T10:00", 11, 0.35)}
     start, hours, scale = days[name]
     begin = float((np.datetime64(start) - WORLD_CUP_START) / np.timedelta64(1, "s"))
     return _recorded(WORLD_CUP, (begin, begin + hours * HOUR), scale, seed)
@@ -126,10 +141,33 @@ def _poisson(random: np.random.Generator) -> Trace:
     return mixed(_loaded(CONV), np.cumsum(random.exponential(1 / 150.0, int(150 * 1.2 * HOUR))), random)
 
 
+def _code_tail(random: np.random.Generator) -> Trace:
+    trace = _loaded(CODE)
+    tail = trace.take(slice(int(np.searchsorted(trace.arrival_seconds, 720.0)), None))
+    tail = tail._replace(arrival_seconds=tail.arrival_seconds - 720.0)
+    return looped(busier(tail, 8, 5.0, random), 12)
+
+
+def on_off(random: np.random.Generator) -> Trace:
+    """Return three hours of the code trace's requests that come in bursts of half a minute, minutes apart."""
+    parts, moment = [], 0.0
+    while True:
+        moment += random.exponential(100.0)
+        length = random.exponential(30.0)
+        if moment + length > 3 * HOUR:
+            break
+        parts.append(moment + length * random.random(random.poisson(25.0 * length)))
+        moment += length
+    return mixed(_loaded(CODE), np.sort(np.concatenate(parts)), random)
+
+
 _MADE: dict[str, Callable[[np.random.Generator], Trace]] = {
     "conv": lambda random: busier(_loaded(CONV), 30, 5.0, random),
     "conv70": lambda random: busier(_loaded(CONV), 10, 5.0, random),
     "code": lambda random: looped(busier(_loaded(CODE), 3, 5.0, random), 5),
+    "codetail": _code_tail,
+    "onoff": on_off,
+    "long": lambda random: busier(_loaded(MOONCAKE), 10, 1.5, random),
     "poisson": _poisson,
     "surges": surges,
 }
@@ -142,6 +180,6 @@ def scene(name: str, seed: int, cold_start_seconds: float) -> Scene:
     preset = PRESETS[setting.preset]
     course = Course(trace.duration_seconds, setting.initial, cold_start_seconds)
     model = replica_model(setting.preset, Serving(client_timeout_seconds=60.0))
-    objective = Objective(2.0, setting.tpot_seconds)
+    objective = Objective(setting.ttft_seconds, setting.tpot_seconds)
     cold_start = lognormal(cold_start_seconds, 0.2)
     return Scene(name, seed, preset, objective, trace, model, cold_start, course, 1, setting.most, preset.gpus, 2.5)
