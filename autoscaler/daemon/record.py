@@ -107,7 +107,8 @@ def decision_from(fields: Mapping[str, Json]) -> Decision:
 
 
 def _proposal_from(fields: Mapping[str, Json]) -> Proposal:
-    return Proposal(**{**fields, "kind": Kind(fields["kind"]), "notices": _notices_from(fields)})
+    figures = tuple((name, value) for name, value in fields.get("figures", ()))
+    return Proposal(**{**fields, "kind": Kind(fields["kind"]), "notices": _notices_from(fields), "figures": figures})
 
 
 def _notices_from(fields: Mapping[str, Json]) -> tuple[Notice, ...]:

@@ -36,7 +36,7 @@ class Engine:
         adopted = adopt(state, observation, spec, now)
         state = adopted.state
         startup_seconds = learned_startup(state.startups_seconds, spec.startup)
-        fleet = classify(observation, startup_seconds, spec.startup, now)
+        fleet = classify(observation, startup_seconds, spec.startup, now, state.asked_replicas)
         asked = ask(spec.rules, observation, fleet, state.memories, now)
         asked = _with_held_requests(asked, observation, fleet, spec)
         evidence, idle_why = watch(observation.signals, fleet, state.evidence, spec, now)
@@ -72,6 +72,7 @@ class Engine:
             outcome.backoff.probe_at,
             state.hold_until,
             asked.memories,
+            outcome.replicas if outcome.asked_replicas is None else outcome.asked_replicas,
         )
 
     def _outcome(

@@ -45,6 +45,8 @@ class Fleet(NamedTuple):
     """When the last of the ready replicas became Ready, in UTC epoch seconds; 0 without any."""
     known: bool = True
     """False when the pods could not be listed."""
+    asked_replicas: int | None = None
+    """What the policy asked for at the last decision, whatever rules had made of the bounds; None before the first."""
 
     @property
     def stuck(self) -> int:
@@ -69,7 +71,9 @@ def stuck_after(startup_seconds: float, startup: Startup) -> float:
     return max(startup.stuck_after_seconds, startup.stuck_factor * startup_seconds)
 
 
-def classify(observation: Observation, startup_seconds: float, startup: Startup, now: float) -> Fleet:
+def classify(
+    observation: Observation, startup_seconds: float, startup: Startup, now: float, asked_replicas: int | None = None
+) -> Fleet:
     """Return the fleet that the observation's replicas make up."""
     limit_seconds = stuck_after(startup_seconds, startup)
     starting = unschedulable = crashing = slow = terminating = 0
@@ -103,6 +107,7 @@ def classify(observation: Observation, startup_seconds: float, startup: Startup,
         startup_seconds,
         max(ready_since, default=0.0),
         observation.replicas_quality is Quality.OK,
+        asked_replicas,
     )
 
 

@@ -61,6 +61,8 @@ class Proposal(NamedTuple):
     notices: tuple[Notice, ...] = ()
     most: int | None = None
     """For `bounds`: the maximum, None for no other than the document's."""
+    figures: tuple[tuple[str, float], ...] = ()
+    """Numbers for people to watch, by name in snake_case with the unit: the metric `autoscaler_rule_figure`."""
 
 
 def abstain(reason: str) -> Proposal:

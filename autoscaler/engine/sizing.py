@@ -66,7 +66,7 @@ def _sort(answers: list[tuple[str, Role, Proposal]], memories: Mapping[str, Memo
     bounds: tuple[tuple[str, Proposal], ...] = ()
     sizing = knowing = 0
     for answer in answers:
-        name, role, (kind, _, reason, blocks_decrease, said, _) = answer
+        name, role, (kind, _, reason, blocks_decrease, said, *_) = answer
         if role is Role.SIZE:
             sizing += 1
             knowing += kind is not Kind.ABSTAIN

@@ -31,6 +31,9 @@ _RATE_REASONS = {
 }
 
 
+_HOLDING = frozenset({Reason.NO_OPINION, Reason.SIGNAL_NOT_OK, Reason.VETO, Reason.ROLLOUT})
+
+
 class Outcome(NamedTuple):
     """Where the stages ended, and what they leave to remember."""
 
@@ -41,6 +44,8 @@ class Outcome(NamedTuple):
     backoff: Backoff
     blind_since: float | None = None
     notices: tuple[Notice, ...] = ()
+    asked_replicas: int | None = None
+    """Where they would have ended within the document's own bounds; None for `replicas`."""
 
 
 class Proof(NamedTuple):
@@ -69,6 +74,7 @@ def asleep(
         return Outcome(0, Reason.OFF, (Stage("asleep", 0, 0, why),), (), backoff)
     woken = wake(observation.signals.get(GATEWAY_REQUESTS), state.blind_since, zero, now)
     wanted = raise_to_floors(woken.wanted.replicas, asked, 0) or woken.wanted
+    asked_for = wanted.replicas
     if wanted.replicas < bounds.least:
         wanted = Wanted(bounds.least, Reason.MIN_REPLICAS, f"{wanted.why}; but at least {bounds.least} by schedule")
     trail = [Stage("asleep", 0, wanted.replicas, wanted.why)]
@@ -81,7 +87,7 @@ def asleep(
     trail.append(Stage("rate", wanted.replicas, count, limited.reason))
     reason = wanted.reason if count == wanted.replicas else _RATE_REASONS.get(limited.reason, wanted.reason)
     history = (Recommendation(now, count),)
-    return Outcome(count, reason, tuple(trail), history, backoff, woken.blind_since, woken.notices)
+    return Outcome(count, reason, tuple(trail), history, backoff, woken.blind_since, woken.notices, asked_for)
 
 
 def awake(
@@ -120,7 +126,18 @@ def awake(
         trail.append(Stage("idle", count, 0 if sleep else count, why))
         if sleep:
             count, reason = 0, Reason.IDLE
-    return Outcome(count, reason, tuple(trail), history, credited.backoff, None, credited.notices)
+    asked_for = _within_document(wanted.reason, stable, state, spec) if bounds.stages else None
+    return Outcome(count, reason, tuple(trail), history, credited.backoff, None, credited.notices, asked_for)
+
+
+def _within_document(reason: Reason, stable: int, state: State, spec: EngineSpec) -> int:
+    """Return what the policy asks for, whatever rules make of the bounds.
+
+    What only holds the present count would, without the moved bounds, hold what was asked for before.
+    """
+    if reason in _HOLDING and state.asked_replicas is not None:
+        stable = min(stable, state.asked_replicas)
+    return min(max(1, spec.min_replicas, stable), spec.max_replicas)
 
 
 def _wanted(

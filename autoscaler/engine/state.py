@@ -55,6 +55,8 @@ class State(NamedTuple):
     """A foreign change is left alone until then, in UTC epoch seconds."""
     memories: Mapping[str, Memory] = {}
     """By rule name."""
+    asked_replicas: int | None = None
+    """What the last decision would have been within the document's own bounds; None before the first."""
 
 
 def confirm_write(state: State, spec: EngineSpec, before: int, after: int, at: float) -> State:

@@ -42,7 +42,10 @@ observations = st.builds(
     st.lists(words, max_size=2).map(tuple),
 )
 notices = st.lists(st.builds(Notice, words, words), max_size=2).map(tuple)
-proposals = st.builds(Proposal, st.sampled_from(Kind), numbers, words, st.booleans(), notices, st.none() | counts)
+figures = st.lists(st.tuples(words, numbers), max_size=2).map(tuple)
+proposals = st.builds(
+    Proposal, st.sampled_from(Kind), numbers, words, st.booleans(), notices, st.none() | counts, figures
+)
 fleets = st.builds(
     Fleet,
     counts,
@@ -56,6 +59,7 @@ fleets = st.builds(
     numbers,
     numbers,
     st.booleans(),
+    st.none() | counts,
 )
 decisions = st.builds(
     Decision,

@@ -768,3 +768,24 @@ def test_nothing_sleeps_while_a_schedule_keeps_it_awake():
     assert kept.replicas == 1
     freed, _ = decide(spec(between(0, None), bounds=(0, 10), idle_after=900.0), observation(1, **quiet), state)
     assert (freed.replicas, freed.reason) == (0, Reason.IDLE)
+
+
+@pytest.mark.parametrize(
+    ("moved", "queue", "asked"),
+    [((6, None), 2, 2), ((0, 3), 8, 8), ((6, None), 20, 10), ((6, None), 0, 1), ((6, None), Quality.ERROR, 2)],
+)
+def test_what_the_policy_asks_for_is_known_whatever_the_bounds(moved, queue, asked):
+    """The next tick's rules see the count within the document's own bounds; what holds a raised count is no demand."""
+    given = spec(Demand(), between(*moved))
+    state = seen_before(6, asked_replicas=2)
+    _, after = decide(given, observation(6, signals=signals(queueDepth=queue)), state)
+    assert after.asked_replicas == asked
+
+
+def test_without_moved_bounds_the_policy_asks_for_what_is_decided():
+    """Rates and windows included."""
+    slow = ScalingRules(0.0, (RatePolicy(PolicyType.PODS, 1, 60.0),))
+    decision, after = decide(spec(Demand(), scale_up=slow), observation(2, signals=signals(queueDepth=9)))
+    assert (decision.replicas, after.asked_replicas) == (3, 3)
+    again, _ = decide(spec(Demand()), observation(3, signals=signals(queueDepth=9)), after)
+    assert again.fleet.asked_replicas == 3
