@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoscaler.documents.manifests.as_peer import AsPeer
+    from autoscaler.documents.parse import Raw
     from autoscaler.documents.peer import PeerPolicy
     from autoscaler.experiments.scene import Scene
     from autoscaler.peers.base import PeerModel
@@ -27,7 +28,7 @@ def of_peer(policy: PeerPolicy, scene: Scene) -> Contestant:
     Raises:
         UsageError: its own bound and the scene's contradict each other.
     """
-    return _contestant(policy.metadata.name, policy.spec.parameters, scene)
+    return contestant(policy.metadata.name, policy.spec.parameters, scene)
 
 
 def of_manifests(path: Path, scene: Scene, tell: Callable[[str], None]) -> list[Contestant]:
@@ -39,8 +40,15 @@ def of_manifests(path: Path, scene: Scene, tell: Callable[[str], None]) -> list[
         DocumentError: a manifest is wrong, or needs what the simulator does not show.
     """
     raws = read(path)
-    if not is_manifest(raws):
-        return []
+    return of_raw_manifests(raws, str(path), scene, tell) if is_manifest(raws) else []
+
+
+def of_raw_manifests(raws: tuple[Raw, ...], origin: str, scene: Scene, tell: Callable[[str], None]) -> list[Contestant]:
+    """Return a peer for each manifest among a file's documents; `origin` names the file in what is told.
+
+    Raises:
+        DocumentError: a manifest is wrong, or needs what the simulator does not show.
+    """
     found = read_manifests(raws)
     problems: list[Problem] = []
     peers: list[AsPeer] = []
@@ -55,10 +63,21 @@ def of_manifests(path: Path, scene: Scene, tell: Callable[[str], None]) -> list[
         tell(line)
     for one in peers:
         for note in one.notes:
-            tell(f"{path}: {one.name}: {note}")
-    return [_contestant(one.name, one.parameters, scene) for one in peers]
+            tell(f"{origin}: {one.name}: {note}")
+    return [contestant(one.name, one.parameters, scene) for one in peers]
 
 
-def _contestant(name: str, parameters: PeerModel, scene: Scene) -> Contestant:
-    found = peer(name, parameters, scene.min_replicas, scene.max_replicas)
-    return Contestant(found.name, found.decider, found.requests)
+def contestant(name: str, parameters: PeerModel, scene: Scene, min_replicas: int | None = None) -> Contestant:
+    """Return a peer within the scene's bounds where its parameters do not name their own.
+
+    One that looks more often than the scene decides, such as Knative, does so here too, at samples of its own if that
+    is what upstream has; one that looks less often holds in between. `min_replicas` takes the scene's place.
+
+    Raises:
+        UsageError: its own bound and the scene's contradict each other.
+    """
+    lowest = scene.min_replicas if min_replicas is None else min_replicas
+    found = peer(name, parameters, lowest, scene.max_replicas)
+    sooner = found.interval_seconds < scene.course.interval_seconds
+    pace = (found.interval_seconds, found.samples_every_seconds) if sooner else (None, None)
+    return Contestant(found.name, found.decider, found.requests, None, *pace)

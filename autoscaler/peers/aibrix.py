@@ -51,6 +51,11 @@ class Aibrix(PeerModel):
         return self.loop_seconds
 
     @property
+    def samples_every_seconds(self) -> float:
+        """At each resync: the controller asks the pods themselves."""
+        return self.loop_seconds
+
+    @property
     def requests(self) -> tuple[SignalRequest, ...]:
         """The metric."""
         return (request_of(self.signal),)

@@ -73,6 +73,11 @@ class PeerModel(ParametersModel, ABC):
         """How often upstream's loop looks."""
 
     @property
+    def samples_every_seconds(self) -> float | None:
+        """How often upstream samples the replicas itself; None if it reads somebody else's monitoring."""
+        return None
+
+    @property
     @abstractmethod
     def requests(self) -> tuple[SignalRequest, ...]:
         """The signals that it wants to see."""

@@ -82,6 +82,11 @@ class Knative(PeerModel):
         return TICK_SECONDS
 
     @property
+    def samples_every_seconds(self) -> float:
+        """At each tick; upstream's collector scrapes a sample of the pods every second."""
+        return TICK_SECONDS
+
+    @property
     def requests(self) -> tuple[SignalRequest, ...]:
         """Requests in flight, or their rate."""
         return IN_FLIGHT if self.metric == "concurrency" else (SignalRequest(REQUEST_RATE), *IN_FLIGHT)

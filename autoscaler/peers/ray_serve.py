@@ -55,6 +55,11 @@ class RayServe(PeerModel):
         return self.loop_seconds
 
     @property
+    def samples_every_seconds(self) -> float:
+        """At each pass: the handles' own counts, fresher than upstream, which pushes them every 10 s."""
+        return self.loop_seconds
+
+    @property
     def requests(self) -> tuple[SignalRequest, ...]:
         """Requests held at the handles, and ongoing at the replicas."""
         return IN_FLIGHT

@@ -73,6 +73,8 @@ class Peer(NamedTuple):
     """The signals that it wants to see."""
     interval_seconds: float
     """How often upstream looks; called sooner it holds, called later it sees and acts less often."""
+    samples_every_seconds: float | None
+    """How often upstream samples the replicas itself; None if it reads somebody else's monitoring."""
     follows: str
     """The upstream version."""
 
@@ -87,7 +89,8 @@ def peer(name: str, parameters: PeerModel, min_replicas: int, max_replicas: int)
         bounded = parameters.within(min_replicas, max_replicas)
     except ValidationError as error:
         raise _refused(error, f"{name} within [{min_replicas}, {max_replicas}]") from error
-    return Peer(name, PeerDecider(bounded), bounded.requests, bounded.interval_seconds, bounded.follows)
+    pace = (bounded.interval_seconds, bounded.samples_every_seconds)
+    return Peer(name, PeerDecider(bounded), bounded.requests, *pace, bounded.follows)
 
 
 def parameters_of(kind: str, fields: Mapping[str, Any], source: str) -> PeerModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -36,6 +36,10 @@ class Contestant(NamedTuple):
     """The signals that it wants to see."""
     spec: EngineSpec | None = None
     """Of a native engine: its rate limits count confirmed writes."""
+    interval_seconds: float | None = None
+    """How often it decides; None for as often as the course says."""
+    samples_every_seconds: float | None = None
+    """How often it samples the replicas for itself; None if it reads the course's monitoring."""
 
 
 class Failure(NamedTuple):
@@ -104,8 +108,10 @@ def replay(
 ) -> Story:
     """Run a fleet that holds its requests, but has no replica yet, to the horizon.
 
+    A contestant may have a pace of its own, and samples of its own, which it then sees at half their interval's age.
     `timer` gives the seconds that `decide_seconds` is made of.
     """
+    course = _paced(course, contestant)
     run = _Run(fleet, contestant, course, timer)
     for at, kind, failure in _stops(course):
         fleet.advance(at)
@@ -119,6 +125,16 @@ def replay(
     fleet.advance(course.horizon_seconds)
     progress(course.horizon_seconds)
     return run.story()
+
+
+def _paced(course: Course, contestant: Contestant) -> Course:
+    """Return the course with the contestant's own pace and samples, if it has any."""
+    if contestant.interval_seconds is not None:
+        course = replace(course, interval_seconds=contestant.interval_seconds)
+    every = contestant.samples_every_seconds
+    if every is not None:
+        course = replace(course, scraping=replace(course.scraping, interval_seconds=every, phase_seconds=every / 2))
+    return course
 
 
 class _Stop(IntEnum):

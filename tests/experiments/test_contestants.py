@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from autoscaler.engine.observation import LATENCY_SIGNALS, SignalRequest
 from autoscaler.errors import DocumentError, UsageError
 from autoscaler.experiments.contestants import contestants
+from autoscaler.experiments.peer_contestants import contestant
 from autoscaler.peers.base import PeerDecider
 from autoscaler.peers.fixed import Fixed
 from autoscaler.peers.hpa import Hpa
 from autoscaler.peers.keda import Keda
+from autoscaler.peers.knative import Knative
 from autoscaler.peers.registry import READY_MADE
 from autoscaler.simulator.replay import Contestant, replay
 from autoscaler.simulator.signals import SHOWN
@@ -44,6 +47,26 @@ def test_every_peer_runs_by_its_name(make, name):
     assert (parameters.min_replicas, parameters.max_replicas) == (scene.min_replicas, scene.max_replicas)
     story = replay(scene.fleet(None), found, scene.course, timer=lambda: 0.0)
     assert len(story.ticks) > 10
+
+
+PACES = {"knative": (2.0, 2.0), "ray-serve": (2.0, 2.0), "aibrix-apa": (10.0, 10.0)}
+
+
+@pytest.mark.parametrize("name", READY_MADE)
+def test_a_peer_keeps_upstreams_pace(make, name):
+    """Knative, Ray Serve and AIBrix look and sample in their own rhythm; the others decide as often as the scene."""
+    (found,) = contestants(name, make())
+    assert (found.interval_seconds, found.samples_every_seconds) == PACES.get(name, (None, None))
+
+
+def test_knative_decides_between_the_scenes_ticks(make):
+    """What Knative decides is put into effect every 2 s, not at the scene's ticks of 15 s."""
+    scene = make()
+    found = contestant("knative", Knative(target=1.0), scene)
+    story = replay(scene.fleet(None), found, scene.course, timer=lambda: 0.0)
+    changes = [after.at for before, after in itertools.pairwise(story.ticks) if after.wanted != before.wanted]
+    assert {tick.at % 15 for tick in story.ticks} == {float(rest) for rest in range(15)}
+    assert any(at % 15 for at in changes)
 
 
 def test_an_hpa_manifest_runs_as_the_hpa_it_is(only):

@@ -16,6 +16,7 @@ from autoscaler.engine.observation import Quality, SignalRequest
 from autoscaler.engine.spec import Startup
 from autoscaler.peers.base import PeerDecider
 from autoscaler.peers.fixed import Fixed
+from autoscaler.peers.hpa import Hpa
 from autoscaler.simulator.fleet import SimulatedFleet
 from autoscaler.simulator.model import replica_model
 from autoscaler.simulator.replay import EPOCH_SECONDS, Contestant, Course, Failure, replay
@@ -67,6 +68,39 @@ def test_ticks_come_every_interval_and_see_the_scrape_before():
     _play(decider, Course(100.0, 1, 40.0))
     assert [EPOCH_SECONDS + 15.0 * tick for tick in range(1, 7)] == [now for now, _ in decider.seen]
     assert {7.5} == {now - observation.signals[PENDING.key].taken_at for now, observation in decider.seen}
+
+
+def test_a_contestant_may_have_a_pace_and_samples_of_its_own():
+    """Asked every 2 s with samples every 2 s, it decides at 2, 4, ... and each sample is a second old."""
+    decider = Scripted([])
+    quick = Contestant("quick", decider, (PENDING,), None, 2.0, 2.0)
+    story = replay(_fleet(1), quick, Course(100.0, 1, 40.0), timer=lambda: 0.0)
+    assert [EPOCH_SECONDS + 2.0 * tick for tick in range(1, 51)] == [now for now, _ in decider.seen]
+    assert {1.0} == {now - observation.signals[PENDING.key].taken_at for now, observation in decider.seen}
+    assert [tick.at for tick in story.ticks] == [2.0 * tick for tick in range(1, 51)]
+
+
+def test_a_quicker_pace_alone_sees_the_courses_samples():
+    """A contestant with a pace, but without samples of its own, sees the age of the course's scrapes rise and fall."""
+    decider = Scripted([])
+    replay(_fleet(1), Contestant("quick", decider, (PENDING,), None, 5.0), Course(60.0, 1, 40.0), timer=lambda: 0.0)
+    ages = [now - observation.signals[PENDING.key].taken_at for now, observation in decider.seen[1:7]]
+    assert ages == [2.5, 7.5, 12.5, 2.5, 7.5, 12.5]
+
+
+def test_a_pace_that_is_the_courses_changes_nothing():
+    """Said by the contestant or by the course, the same pace gives the same story and requests, bit for bit."""
+    stories, results = [], []
+    for pace in ((None, None), (15.0, None), (15.0, 15.0)):
+        fleet = _fleet(1, every=0.02)
+        busy = Contestant("test", PeerDecider(Hpa(max_replicas=5)), (PENDING,), None, *pace)
+        stories.append(replay(fleet, busy, Course(200.0, 1, 40.0), timer=lambda: 0.0))
+        results.append(fleet.results())
+    assert stories[0] == stories[1] == stories[2]
+    assert stories[0].scale_ups > 0
+    for other in results[1:]:
+        for field, column in zip(results[0]._fields, results[0], strict=True):
+            np.testing.assert_array_equal(column, getattr(other, field), err_msg=field)
 
 
 def test_a_decision_becomes_replicas_that_the_decider_sees():
