@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "Scale targets as documents say; --sandbox needs no cluster.",
     "check": "Validate documents, and say which of their series exist.",
     "simulate": "Replay traffic through policies, and show the cost of each.",
+    "tune": "Find a policy's cheapest setting, and judge it on other draws.",
     "explain": "Tell from a journal what was decided, and why.",
     "convert": "Turn HPA and KEDA manifests into documents.",
     "schema": "Print the JSON Schema of the documents.",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from autoscaler.simulator.fleet import Advance
     from autoscaler.simulator.replay import Contestant
 
-__all__ = ["chosen_kernel", "find_scenario", "simulate"]
+__all__ = ["chosen_kernel", "console", "find_scenario", "simulate"]
 
 NO_NUMBA = "AUTOSCALER_NO_NUMBA"
 """Set to anything but 0 or nothing, it keeps the kernel in plain Python."""
@@ -117,7 +117,7 @@ def simulate(
     if as_json:
         _print_json(comparison.to_json())
     else:
-        render(comparison, _console())
+        render(comparison, console())
         if scenario is None and not comparison.partial:
             sys.stdout.write(f"other scenarios, by name or file: {', '.join(scenarios.names())}\n")
     if comparison.partial:
@@ -196,7 +196,7 @@ def _list(*, presets: bool, as_json: bool) -> None:
     if presets and as_json:
         _print_json(preset_list.to_json())
     elif presets:
-        preset_list.render(_console())
+        preset_list.render(console())
     elif as_json:
         _print_json({"scenarios": [{"name": name, "teaches": text} for name, text in scenarios.listing()]})
     else:
@@ -208,7 +208,7 @@ def _print_json(value: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
 
 
-def _console() -> Console:
+def console() -> Console:
     """Return where tables go: what is piped is read by programs and wide screens, without wrapping."""
     console = Console()
     return console if console.is_terminal else Console(width=200, no_color=True, highlight=False)

@@ -59,14 +59,14 @@ def contestants(
         known = policy_names(policies)
         allowed = f"a policy of the library ({', '.join(known)}), a file, or {FIXED}N"
         raise UsageError(f"--policy {name!r}: must be {allowed}{close_match(name, known)}")
-    return [_native(policy, scene, tell)]
+    return [native(policy, scene, tell)]
 
 
 def _of_file(path: Path, scene: Scene, tell: Callable[[str], None]) -> list[Contestant]:
     if path.is_file() and (peers := of_manifests(path, scene, tell)):
         return peers
     held = load([path])
-    found = [_native(policy, scene, tell) for policy in held.policies.values()]
+    found = [native(policy, scene, tell) for policy in held.policies.values()]
     found += [of_peer(peer, scene) for peer in held.peers.values()]
     if not found:
         kinds = "a ScalingPolicy, a PeerPolicy, a HorizontalPodAutoscaler of autoscaling/v2 or a ScaledObject"
@@ -81,7 +81,8 @@ def _fixed(name: str, scene: Scene) -> Contestant:
     return Contestant(name, PeerDecider(Fixed(replicas=int(text))), ())
 
 
-def _native(policy: ScalingPolicy, scene: Scene, tell: Callable[[str], None]) -> Contestant:
+def native(policy: ScalingPolicy, scene: Scene, tell: Callable[[str], None]) -> Contestant:
+    """Return the engine with a policy; `tell` is called with what it needs and the simulator does not show."""
     spec = compile_spec(
         policy.spec,
         min_replicas=scene.min_replicas,
