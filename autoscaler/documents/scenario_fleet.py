@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from autoscaler.documents.base import DocumentModel, NotNegative, Positive, PositiveInt, Seconds
+from autoscaler.documents.base import DocumentModel, NotNegative, Positive, PositiveInt, Replicas, Seconds
 
 Sigma = Annotated[float, Field(strict=True, ge=0, le=2)]
 
@@ -56,8 +56,9 @@ class Overload(DocumentModel):
 
     queue_limit: PositiveInt | None = None
     """Waiting requests per replica above which a request is rejected; none by default."""
-    gateway_limit: PositiveInt | None = None
-    """Requests that may wait while no replica is ready; all by default."""
+    gateway_limit: Replicas | None = None
+    """Requests that may wait while no replica is ready; all by default. 0 for a gateway that holds none, as Envoy and
+    ingress-nginx: who comes then is turned away, and `gatewayRequests` counts those of the last minute."""
     client_timeout_seconds: Positive | None = 60.0
     """A client leaves after this long without a first token; null for never."""
     retries: Annotated[int, Field(strict=True, ge=0, le=100)] = 0

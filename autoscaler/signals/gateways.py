@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 WINDOW_SECONDS = 120
 """Rates and quantiles of a gateway look this far back."""
-_WAKE_SECONDS = 60
+WAKE_SECONDS = 60
 """What a gateway that holds nothing turned away within this time counts as waiting: users try again."""
 
 
@@ -83,7 +83,7 @@ ENVOY = Gateway(
     {
         # Without a healthy host it answers 503 at once: who was turned away lately is who waits.
         GATEWAY_REQUESTS: "sum by (LABEL) (envoy_cluster_upstream_rq_active{SELECT}) + "
-        f"sum by (LABEL) (increase(envoy_cluster_upstream_cx_none_healthy{{SELECT}}[{_WAKE_SECONDS}s]))",
+        f"sum by (LABEL) (increase(envoy_cluster_upstream_cx_none_healthy{{SELECT}}[{WAKE_SECONDS}s]))",
         PENDING_REQUESTS: _sum("envoy_cluster_upstream_rq_active"),
         COMPLETED_REQUESTS: _sum("envoy_cluster_upstream_rq_completed"),
         REQUEST_RATE: _rate("envoy_cluster_upstream_rq_total"),
@@ -98,7 +98,7 @@ INGRESS_NGINX = Gateway(
     "ingress-nginx",
     "ingress",
     {
-        GATEWAY_REQUESTS: f"sum by (LABEL) (increase(nginx_ingress_controller_requests{{SELECT}}[{_WAKE_SECONDS}s]))",
+        GATEWAY_REQUESTS: f"sum by (LABEL) (increase(nginx_ingress_controller_requests{{SELECT}}[{WAKE_SECONDS}s]))",
         COMPLETED_REQUESTS: _sum("nginx_ingress_controller_requests"),
         REQUEST_RATE: _rate("nginx_ingress_controller_requests"),
         "endToEnd": _quantile("nginx_ingress_controller_request_duration_seconds"),

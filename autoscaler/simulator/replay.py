@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from autoscaler.engine.observation import Observation, Replica
 from autoscaler.engine.state import State, confirm_write
 from autoscaler.simulator import kernel
+from autoscaler.simulator.gateway import Gateway
 from autoscaler.simulator.signals import Monitoring, Scraping
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def replay(
     for at, kind, failure in _stops(course):
         fleet.advance(at)
         if kind is _Stop.SCRAPE:
-            run.monitoring.scrape(fleet.snapshot(), fleet.gateway_waiting())
+            run.monitoring.scrape(fleet.snapshot(), run.gateway.requests())
         elif failure is not None:
             run.fail(failure)
         else:
@@ -173,6 +174,7 @@ class _Run:
         self._replicas: dict[Entry, Replica] = {}
         self._ups = self._downs = 0
         self._decide_seconds = 0.0
+        self.gateway = Gateway(fleet)
         self.monitoring = Monitoring(fleet.model, course.scraping, EPOCH_SECONDS)
         self._place(0.0)
 
