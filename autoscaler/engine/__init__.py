@@ -4,11 +4,12 @@ from autoscaler.engine.decision import Decider, Decision, Reason, Stage
 from autoscaler.engine.engine import Engine
 from autoscaler.engine.fleet import Fleet
 from autoscaler.engine.observation import Observation, Quality, Replica, Signal, SignalRequest
-from autoscaler.engine.proposal import Kind, Memory, Notice, Proposal, Role, Rule, abstain
+from autoscaler.engine.proposal import Adviser, Kind, Memory, Notice, Proposal, Role, Rule, Said, abstain
 from autoscaler.engine.spec import EngineSpec, Mode
 from autoscaler.engine.state import State, confirm_write, forget_history, state_from_json, state_to_json
 
 __all__ = [
+    "Adviser",
     "Decider",
     "Decision",
     "Engine",
@@ -25,6 +26,7 @@ __all__ = [
     "Replica",
     "Role",
     "Rule",
+    "Said",
     "Signal",
     "SignalRequest",
     "Stage",

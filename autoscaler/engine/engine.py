@@ -10,7 +10,7 @@ from autoscaler.engine.fleet import classify, learned_startup
 from autoscaler.engine.history import adopt
 from autoscaler.engine.idle import stalled_notice, watch
 from autoscaler.engine.observation import GATEWAY_REQUESTS, Quality
-from autoscaler.engine.proposal import Kind, Proposal, Role
+from autoscaler.engine.proposal import Kind, Proposal, Role, Said
 from autoscaler.engine.sizing import Asked, ask
 from autoscaler.engine.spec import EngineSpec, Mode
 from autoscaler.engine.stages import Outcome, Proof, asleep, awake, hold
@@ -105,5 +105,5 @@ def _with_held_requests(asked: Asked, observation: Observation, fleet: Fleet, sp
     proposal = Proposal(Kind.DEMAND, gateway.value / zero.target_per_replica, reason)
     return asked._replace(
         proposals=(*asked.proposals, (GATEWAY_REQUESTS, proposal)),
-        counts=(*asked.counts, (GATEWAY_REQUESTS, Role.SIZE, proposal)),
+        counts=(*asked.counts, Said(GATEWAY_REQUESTS, Role.SIZE, proposal)),
     )

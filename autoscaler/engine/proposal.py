@@ -21,6 +21,8 @@ class Role(StrEnum):
     """Additive demand: says how many replicas the load needs. Not knowing blocks a decrease."""
     GUARD = "guard"
     """Steps up on a breach and vetoes a step down. Not knowing is no opinion."""
+    ADVISE = "advise"
+    """Asked last: hears what the others say, and may move bounds."""
 
 
 class Kind(StrEnum):
@@ -62,7 +64,7 @@ class Proposal(NamedTuple):
     most: int | None = None
     """For `bounds`: the maximum, None for no other than the document's."""
     figures: tuple[tuple[str, float], ...] = ()
-    """Numbers for people to watch, by name in snake_case with the unit: the metric `autoscaler_rule_figure`."""
+    """Numbers behind it, by name: for advisers to hear, and people to watch as `autoscaler_rule_figure`."""
 
 
 def abstain(reason: str) -> Proposal:
@@ -87,3 +89,26 @@ class Rule(Protocol):
 
     def propose(self, observation: Observation, fleet: Fleet, memory: Memory, now: float) -> tuple[Proposal, Memory]:
         """Return an opinion and the new memory; `now` is UTC epoch seconds."""
+
+
+class Adviser(Rule, Protocol):
+    """A rule of the role `advise`."""
+
+    def advise(
+        self, observation: Observation, fleet: Fleet, heard: tuple[Said, ...], memory: Memory, now: float
+    ) -> tuple[Proposal, Memory]:
+        """Return an opinion on what the other rules said at this tick, and the new memory."""
+
+
+class Said(NamedTuple):
+    """What one of the other rules said."""
+
+    name: str
+    role: Role
+    proposal: Proposal
+
+
+DEMAND_REPLICAS, USABLE_SHARE = "demand_replicas", "usable_share"
+ARRIVED_REQUESTS, MISSED_REQUESTS = "arrived_requests", "missed_requests"
+"""Figures by which a sizing rule tells advisers of the last quarter of a minute: the replicas that demand would fill,
+the share of a replica that may be filled, the requests that came, and how many of them missed the objective."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from autoscaler.engine.decision import Reason
-from autoscaler.engine.proposal import Kind, Role
+from autoscaler.engine.proposal import Kind, Role, Said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autoscaler.engine.fleet import Fleet
     from autoscaler.engine.observation import Observation
-    from autoscaler.engine.proposal import Memory, Notice, Proposal, Rule
+    from autoscaler.engine.proposal import Adviser, Memory, Notice, Proposal, Rule
     from autoscaler.engine.spec import EngineSpec
 
 _ROUNDING = 1e-9
@@ -25,7 +25,7 @@ class Asked(NamedTuple):
 
     proposals: tuple[tuple[str, Proposal], ...]
     memories: Mapping[str, Memory]
-    counts: tuple[tuple[str, Role, Proposal], ...]
+    counts: tuple[Said, ...]
     """The proposals of kind `demand` and `count`."""
     floor: int
     """The highest floor, 0 without one."""
@@ -46,19 +46,31 @@ def ask(
     rules: tuple[Rule, ...], observation: Observation, fleet: Fleet, memories: Mapping[str, Memory], now: float
 ) -> Asked:
     """Return every rule's proposal, and the memories to hand in next time."""
-    answers = []
+    answers: list[Said] = []
+    advisers: list[Adviser] = []
     remembered = {}
     for rule in rules:
-        name = rule.name
+        name, role = rule.name, rule.role
+        if role is Role.ADVISE:
+            advisers.append(cast("Adviser", rule))
+            continue
         proposal, memory = rule.propose(observation, fleet, memories.get(name, {}), now)
-        answers.append((name, rule.role, proposal))
+        answers.append(Said(name, role, proposal))
         if memory:
             remembered[name] = memory
+    if advisers:
+        heard = tuple(answers)
+        for adviser in advisers:
+            name = adviser.name
+            proposal, memory = adviser.advise(observation, fleet, heard, memories.get(name, {}), now)
+            answers.append(Said(name, Role.ADVISE, proposal))
+            if memory:
+                remembered[name] = memory
     return _sort(answers, remembered)
 
 
-def _sort(answers: list[tuple[str, Role, Proposal]], memories: Mapping[str, Memory]) -> Asked:
-    counts: list[tuple[str, Role, Proposal]] = []
+def _sort(answers: list[Said], memories: Mapping[str, Memory]) -> Asked:
+    counts: list[Said] = []
     limits: list[Proposal] = []
     vetoes: list[str] = []
     notices: list[Notice] = []
