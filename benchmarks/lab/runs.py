@@ -12,10 +12,11 @@ from autoscaler.documents.policy import ScalingPolicySpec
 from autoscaler.engine.engine import Engine
 from autoscaler.engine.observation import COMPLETED_REQUESTS, PENDING_REQUESTS, SignalRequest
 from autoscaler.engine.spec import Startup
+from autoscaler.experiments.peer_contestants import contestant
 from autoscaler.experiments.schedule import Schedule, ScheduledFleet
 from autoscaler.experiments.score import attained
 from autoscaler.peers.fixed import Fixed
-from autoscaler.peers.registry import KINDS, READY_MADE, peer
+from autoscaler.peers.registry import KINDS, READY_MADE
 from autoscaler.simulator.fleet import compiled_kernel
 from autoscaler.simulator.replay import Contestant, Story, replay
 from benchmarks.lab.scenes import SETTINGS
@@ -34,6 +35,13 @@ class Result(NamedTuple):
     actions: int
     decide_microseconds: float
     story: Story
+    ttft_p99_seconds: float
+    """Of the requests that got a first token."""
+    cold_starts: int
+    """Replicas created."""
+    max_replicas: int
+    """Wanted at once."""
+    requests: int
 
 
 def run(scene: Scene, contestant: Contestant) -> Result:
@@ -45,15 +53,20 @@ def run(scene: Scene, contestant: Contestant) -> Result:
     results = fleet.results()
     counted = results.arrival >= warm
     met = attained(results, *scene.objective)[counted]
-    billed = 0.0
+    first = (results.first_token - results.arrival)[counted]
+    first = first[np.isfinite(first)]
+    billed, created = 0.0, 0
     for life in fleet.lifetimes():
+        created += life.created_at >= warm
         gone = end if np.isnan(life.gone_at) else life.gone_at
         billed += max(0.0, gone - max(warm, life.created_at))
-    wanted = [tick.wanted for tick in story.ticks if tick.at >= warm]
+    wanted = [tick.wanted for tick in story.ticks if tick.at >= warm] or [scene.course.initial_replicas]
     actions = int(np.count_nonzero(np.diff(wanted)))
     share = float(met.sum()) / max(1, len(met))
     micro = 1e6 * story.decide_seconds / max(1, len(story.ticks))
-    return Result(share, billed * scene.gpus_per_replica / 3600, actions, micro, story)
+    p99 = float(np.quantile(first, 0.99)) if len(first) else np.nan
+    hours = billed * scene.gpus_per_replica / 3600
+    return Result(share, hours, actions, micro, story, p99, created, max(wanted), len(met))
 
 
 def native(name: str, policy: dict[str, Any], scene: Scene) -> Contestant:
@@ -73,14 +86,12 @@ def native(name: str, policy: dict[str, Any], scene: Scene) -> Contestant:
 def ready_made(name: str, scene: Scene, **parameters: Any) -> Contestant:  # noqa: ANN401 - a document's values
     """Return a peer: `name` is one of the ready-made ones, or a kind with parameters."""
     model = KINDS[name].model_validate(parameters) if parameters else READY_MADE[name]
-    found = peer(name, model, scene.min_replicas, scene.max_replicas)
-    return Contestant(name, found.decider, found.requests)
+    return contestant(name, model, scene)
 
 
 def fixed(replicas: int, scene: Scene) -> Contestant:
     """Return a fleet that never changes."""
-    found = peer("fixed", Fixed(replicas=replicas), scene.min_replicas, scene.max_replicas)
-    return Contestant(f"fixed {replicas}", found.decider, found.requests)
+    return contestant(f"fixed {replicas}", Fixed(replicas=replicas), scene)
 
 
 def scheduled(plan: Schedule) -> Contestant:

@@ -1,9 +1,10 @@
 """The peers: each at its defaults, and a grid of settings per family; fixed before any decider was tuned.
 
-A grid has two stages: first the settings below, then the best of them once more with floors, minReplicas at a quarter,
-half and three quarters of the best fixed fleet. Thresholds go up by less than half at a time and span what is sensible
-on every replica here: one H100 with an 8B model carries twenty times as many requests in flight as an L40S that
-completes code. KEDA's cooldown is not varied: it acts on the way to zero only, and no scene goes there.
+A grid has two stages: first the settings below, each family's from the leanest to the richest, then the best of them
+once more with floors, minReplicas at a quarter, half and three quarters of the best fixed fleet. Thresholds go up by
+less than half at a time and span what is sensible on every replica here: one H100 with an 8B model carries twenty times
+as many requests in flight as an L40S that completes code. KEDA's cooldown is not varied: it acts on the way to zero
+only, and no scene goes there.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ FLOOR_SHARES = (0.25, 0.5, 0.75)
 """Of the best fixed fleet: the floors that are tried on a family's best setting."""
 DEFAULTS: Mapping[str, PeerModel] = READY_MADE
 """Every ready-made peer as it comes."""
-PENDING = (4.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 80.0, 96.0, 112.0, 128.0)
+PENDING = (128.0, 112.0, 96.0, 80.0, 64.0, 48.0, 32.0, 24.0, 16.0, 12.0, 8.0, 4.0)
 """Requests waiting or running per replica."""
+HELD = {64.0: (60.0, 900.0), 16.0: (900.0,), 4.0: (900.0,)}
+"""Windows downwards, in seconds, that are tried besides the usual one."""
 
 
 class Setting(NamedTuple):
@@ -61,7 +64,7 @@ def grid() -> Iterator[Setting]:
     for target in PENDING:
         yield Setting("hf-pending", f"{target:g}", HuggingFace(metric="pendingRequests", threshold=target))
     yield from _hand_written()
-    for percent in (5.0, 10.0, 20.0, 35.0, 70.0):
+    for percent in (70.0, 35.0, 20.0, 10.0, 5.0):
         yield Setting("aibrix-kv", f"{percent:g}", Aibrix(target_value=percent))
 
 
@@ -72,11 +75,11 @@ def _hpa() -> Iterator[Setting]:
 
     for target in PENDING:
         yield Setting("hpa-pending", f"{target:g}", one(PENDING_REQUESTS, target))
-    for target, window in ((4.0, 900.0), (16.0, 900.0), (64.0, 900.0), (64.0, 60.0)):
-        yield Setting("hpa-pending", f"{target:g},hold={window:g}", one(PENDING_REQUESTS, target, window))
-    for target, window in product((0.25, 0.5, 1.0, 2.0, 4.0, 8.0), (300.0, 900.0)):
+        for window in HELD.get(target, ()):
+            yield Setting("hpa-pending", f"{target:g},hold={window:g}", one(PENDING_REQUESTS, target, window))
+    for target, window in product((8.0, 4.0, 2.0, 1.0, 0.5, 0.25), (300.0, 900.0)):
         yield Setting("hpa-queue", f"{target:g},hold={window:g}", one(QUEUE_DEPTH, target, window))
-    for percent in (30.0, 50.0, 70.0, 85.0, 90.0, 93.0, 96.0, 98.0, 99.0):
+    for percent in (99.0, 98.0, 96.0, 93.0, 90.0, 85.0, 70.0, 50.0, 30.0):
         yield Setting("hpa-gpu", f"{percent:g}", one(GPU_UTILIZATION, percent))
 
 
@@ -90,8 +93,8 @@ def _keda() -> Iterator[Setting]:
 
     for target in PENDING:
         yield Setting("keda-pending", f"{target:g}", one(target))
-    for target, window in ((4.0, 900.0), (16.0, 900.0), (64.0, 900.0), (64.0, 60.0)):
-        yield Setting("keda-pending", f"{target:g},hold={window:g}", one(target, window))
+        for window in HELD.get(target, ()):
+            yield Setting("keda-pending", f"{target:g},hold={window:g}", one(target, window))
 
 
 def _knative() -> Iterator[Setting]:
@@ -105,28 +108,27 @@ def _knative() -> Iterator[Setting]:
             scale_down_delay_seconds=delay_seconds,
         )
 
-    for target in (4.0, 8.0, 16.0, 32.0, 48.0, 64.0, 80.0, 96.0, 112.0):
+    for target in (112.0, 96.0, 80.0, 64.0, 48.0, 32.0, 16.0, 8.0, 4.0):
         yield Setting("knative", f"{target:g}", one(target))
         yield Setting("knative", f"{target:g},delay=300", one(target, delay_seconds=300.0))
-    for target in (16.0, 48.0, 80.0):
-        yield Setting("knative", f"{target:g},window=300", one(target, window_seconds=300.0))
+        if target in (80.0, 48.0, 16.0):
+            yield Setting("knative", f"{target:g},window=300", one(target, window_seconds=300.0))
 
 
 def _ray_serve() -> Iterator[Setting]:
     for target in PENDING:
         yield Setting("ray-serve", f"{target:g}", RayServe(target_ongoing_requests=target))
-    for target in (16.0, 48.0, 80.0):
-        yield Setting(
-            "ray-serve", f"{target:g},up=0", RayServe(target_ongoing_requests=target, upscale_delay_seconds=0.0)
-        )
+        if target in (80.0, 48.0, 16.0):
+            at_once = RayServe(target_ongoing_requests=target, upscale_delay_seconds=0.0)
+            yield Setting("ray-serve", f"{target:g},up=0", at_once)
 
 
 def _hand_written() -> Iterator[Setting]:
-    for above, below in ((0.5, 0.1), (1.0, 0.25), (2.0, 0.5), (4.0, 1.0), (8.0, 2.0)):
+    for above, below in ((8.0, 2.0), (4.0, 1.0), (2.0, 0.5), (1.0, 0.25), (0.5, 0.1)):
         for cooldown in (0.0, 60.0):
             script = QueueSteps(above_per_replica=above, below_per_replica=below, cooldown_seconds=cooldown)
             yield Setting("queue-steps", f"{above:g}/{below:g},cooldown={cooldown:g}", script)
-    for above, gpu, cooldown in product((0.5, 1.5), (60.0, 90.0, 97.0), (60.0,)):
+    for above, gpu, cooldown in product((1.5, 0.5), (97.0, 90.0, 60.0), (60.0,)):
         doubling = LatencyDoubling(
             above_ratio=above, below_ratio=above / 2, gpu_below_percent=gpu, cooldown_seconds=cooldown
         )
