@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -81,11 +82,11 @@ class Store:
 
 
 def _read(line: str) -> Cell:
-    fields: dict[str, Any] = json.loads(line)
-    return Cell(**{name: float("nan") if value is None else value for name, value in fields.items()})
+    fields: dict[str, Any] = {name: math.nan if value is None else value for name, value in json.loads(line).items()}
+    return Cell(**fields)
 
 
 def _plain(value: object) -> object:
     if isinstance(value, float):
-        return round(value, 6) if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 - NaN
+        return round(value, 6) if math.isfinite(value) else None
     return value

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.lab.scenes import SETTINGS
-from benchmarks.scoreboard.cases import ALL_SEEDS, JUDGING_SEEDS, OBJECTIVE, TUNING_SEEDS
+from benchmarks.scoreboard.cases import ALL_SEEDS, JUDGING_SEEDS, TUNING_SEEDS
 from benchmarks.scoreboard.cells import BOUND, DEFAULT, FIXED, GRID, ORACLE, OURS, REFERENCE, Key
-from benchmarks.scoreboard.choose import floors, mean, search, smallest
+from benchmarks.scoreboard.choose import floors, holds, mean, search, smallest
 from benchmarks.scoreboard.grids import DEFAULTS, FLOOR_SHARES, grid
 from benchmarks.scoreboard.play import Job, progress
 
@@ -68,7 +68,7 @@ def best_fixed(place: Place) -> int:
     """Return the smallest fixed fleet that meets the objective in the mean of the tuning redraws."""
 
     def enough(count: int) -> bool:
-        return mean(place.fixed(count, TUNING_SEEDS)).attainment >= OBJECTIVE
+        return holds(mean(place.fixed(count, TUNING_SEEDS)).attainment)
 
     return smallest(enough, SETTINGS[place.scene].most)
 
