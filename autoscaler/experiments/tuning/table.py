@@ -118,9 +118,8 @@ def foot_lines(tuning: Tuning) -> Iterator[str]:
     if tuning.fixed is None and not tuning.partial:
         yield f"no fixed fleet of up to {tuning.question.max_replicas} meets the objective for {target}"
     if tuning.chosen is None:
-        best = max(tuning.tried, key=lambda one: one.summary.mean.slo_attainment, default=None)
-        nearest = f": the nearest is {_percent(best.summary.mean.slo_attainment)}" if best is not None else ""
-        yield f"no setting meets the objective for {target}{nearest}"
+        needed = f"{target} in the mean, and half a point less on every seed"
+        yield f"no setting meets the objective for {needed}{_nearest(tuning)}"
     elif tuning.start_is_best:
         yield "chosen: the policy as it is; nothing that was tried costs less and meets the objective"
     if tuning.holds_nearby is False:
@@ -133,6 +132,15 @@ def foot_lines(tuning: Tuning) -> Iterator[str]:
         yield f"{tuning.invalid} settings were refused by the document and not played"
     if tuning.partial:
         yield "PARTIAL: it was interrupted; what was played until then is above"
+
+
+def _nearest(tuning: Tuning) -> str:
+    if not tuning.tried:
+        return ""
+    best = max((one.summary for one in tuning.tried), key=lambda one: one.mean.slo_attainment)
+    return (
+        f": the nearest has {_percent(best.mean.slo_attainment)}, and {_percent(best.lowest_attainment)} on its worst"
+    )
 
 
 def _judgement(tuning: Tuning) -> Iterator[str]:
