@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path  # noqa: TC003 - typer looks the annotations up
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from autoscaler.cli import scenarios
@@ -88,10 +89,10 @@ def tune(
     written.check_out(out, force=force)
     found = scenarios.find(DEFAULT_SCENARIO if scenario is None else scenario)
     spec = with_trace(found.scenario.spec, trace, rate_scale, window)
-    make = partial(_make, found.scenario.metadata.name, spec, found.folder)
+    draw = partial(make, found.scenario.metadata.name, spec, found.folder)
     subject = find_subject(policy, found.policies)
     first = spec.seed if seed is None else seed
-    scene = make(first)
+    scene = draw(first)
     contestant(subject.document, subject.origin, scene, _tell)
     varied = _varied(vary, subject, scene)
     last = first + seeds + judge_seeds
@@ -99,9 +100,9 @@ def tune(
     draws = tuple(range(first, first + seeds))
     question = Question(subject, varied, target / 100.0, draws, judges, scene.max_replicas, max(1, jobs))
     search, at_once = _search(question, trials, storage, spec, jobs)
-    if spec.traffic.generator is None:
+    if spec.traffic.generator is None and _alike(scene, draw(first + 1)):
         _tell("recorded requests are the same for every seed: only cold starts and router are drawn again")
-    tuning = _play(question._replace(at_once=at_once), search, scene, make, jobs)
+    tuning = _play(question._replace(at_once=at_once), search, scene, draw, jobs)
     if as_json:
         sys.stdout.write(json.dumps(written.to_json(tuning, scene), allow_nan=False) + "\n")
     else:
@@ -113,7 +114,12 @@ def _tell(line: str) -> None:
     typer.echo(f"autoscaler: {line}", err=True)
 
 
-def _make(name: str, spec: ScenarioSpec, folder: Path, seed: int) -> Scene:
+def _alike(one: Scene, other: Scene) -> bool:
+    return np.array_equal(one.trace.arrival_seconds, other.trace.arrival_seconds)
+
+
+def make(name: str, spec: ScenarioSpec, folder: Path, seed: int) -> Scene:
+    """Return the scene of a seed; what takes long to make is kept for the next one who asks."""
     return make_scene(name, spec, folder=folder, seed=seed, cache=Cache(user_folder(os.environ)))
 
 
@@ -151,9 +157,9 @@ def _search(question: Question, trials: int, storage: str | None, spec: Scenario
     return study, jobs
 
 
-def _play(question: Question, search: Search, scene: Scene, make: partial[Scene], jobs: int) -> Tuning:
+def _play(question: Question, search: Search, scene: Scene, draw: partial[Scene], jobs: int) -> Tuning:
     use_compiled = chosen_kernel() is not None
-    players = SideBySide(make, jobs, use_compiled=use_compiled) if jobs > 1 else Alone(make, use_compiled=use_compiled)
+    players = SideBySide(draw, jobs, use_compiled=use_compiled) if jobs > 1 else Alone(draw, use_compiled=use_compiled)
     valid = partial(is_valid, origin=question.subject.origin, scene=scene)
     with brake() as ctrl_c, meter(ctrl_c) as bar:
         # while others work, nothing here asks whether to stop

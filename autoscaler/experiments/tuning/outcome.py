@@ -23,15 +23,23 @@ class Outcome(NamedTuple):
     cost_usd: float
     cold_starts: float
     ttft_p99_seconds: float
+    """Of those that got a first token; infinity where none did."""
+    unanswered: float
+    """The share of requests that were refused, given up, lost or left unfinished."""
 
     @classmethod
     def of(cls, score: Score) -> Outcome:
-        """Return what is compared of a score; who never answered at all has waited for ever."""
+        """Return what is compared of a score."""
         p99 = score.ttft_seconds.p99
+        unanswered = score.rejected + score.timed_out + score.unfinished + score.failed
         return cls(
-            score.slo_attainment, score.gpu_hours, score.cost_usd, float(score.cold_starts),
+            score.slo_attainment,
+            score.gpu_hours,
+            score.cost_usd,
+            float(score.cold_starts),
             math.inf if math.isnan(p99) else p99,
-        )  # fmt: skip
+            unanswered / max(1, score.requests),
+        )
 
 
 class Summary(NamedTuple):

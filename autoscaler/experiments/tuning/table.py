@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from autoscaler.experiments.scene import Scene
     from autoscaler.experiments.tuning.tuner import Entrant, Tuning
 
-FIGURES = ("SLO\nmet", "lowest", "GPU-\nhours", "of fixed\nfleet", "USD", "cold\nstarts", "TTFT\np99")
+FIGURES = ("SLO\nmet", "lowest", "GPU-\nhours", "of fixed\nfleet", "USD", "cold\nstarts", "TTFT\np99", "no\nanswer")
 _MOST_ROWS = 40
 
 
@@ -109,6 +109,7 @@ def _figures(found: Summary, tuning: Tuning, *, judged: bool = False) -> list[st
         f"{mean.cost_usd:.2f}",
         f"{mean.cold_starts:.1f}",
         seconds(mean.ttft_p99_seconds) if math.isfinite(mean.ttft_p99_seconds) else "-",
+        f"{100 * mean.unanswered:.2f}%",
     ]
 
 
