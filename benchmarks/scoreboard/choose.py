@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -19,6 +20,8 @@ SCREEN = 1 - len(TUNING_SEEDS) * (1 - OBJECTIVE) - _SLACK
 """Who attains less on one redraw cannot reach the objective in the mean of all, whatever the others bring."""
 BATCH = 4
 """Of a family, so many settings that pass the screen are enough: richer ones are dearer."""
+TOO_DEAR = 1.3
+"""What costs so many times as much as the cheapest that meets the objective is not pursued."""
 FINALISTS = 3
 """So many of them, the cheapest first, are run on the other tuning redraws; the next so many if none of them does."""
 
@@ -47,22 +50,27 @@ def search(
     settings: Sequence[S],
     first: Callable[[Sequence[S]], Sequence[Cell]],
     all_tuning: Callable[[Sequence[S]], Sequence[Sequence[Cell]]],
+    limit_hours: float = math.inf,
 ) -> tuple[S, Mean] | None:
     """Return the cheapest setting that meets the objective in the mean of the tuning redraws; None if none does.
 
     Settings come from lean to rich, and are run in batches: `first` on the first tuning redraw, and once enough have
-    passed the screen, `all_tuning` on all of them. If none of those will do, richer ones are tried.
+    passed the screen, `all_tuning` on all of them. If none of those will do, richer ones are tried. What passes at more
+    than `limit_hours` is not tried further, and what is richer than a batch of such not at all.
     """
     passed: list[tuple[float, int, S]] = []
     for begin in range(0, len(settings), BATCH):
         batch = settings[begin : begin + BATCH]
-        for place, (setting, cell) in enumerate(zip(batch, first(batch), strict=True)):
-            if cell.attainment >= SCREEN:
-                passed.append((cell.gpu_hours, begin + place, setting))
-        if len(passed) >= BATCH or begin + BATCH >= len(settings):
+        played = enumerate(zip(batch, first(batch), strict=True), start=begin)
+        good = [(cell.gpu_hours, place, setting) for place, (setting, cell) in played if cell.attainment >= SCREEN]
+        passed += [one for one in good if one[0] <= limit_hours]
+        too_dear = bool(good) and min(one[0] for one in good) > limit_hours
+        if len(passed) >= BATCH or too_dear or begin + BATCH >= len(settings):
             found = _best([setting for _, _, setting in sorted(passed, key=lambda one: one[:2])], all_tuning)
             if found is not None:
                 return found
+            if too_dear:
+                return None
             passed = []
     return None
 

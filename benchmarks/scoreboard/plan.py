@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.lab.scenes import SETTINGS
 from benchmarks.scoreboard.cases import ALL_SEEDS, JUDGING_SEEDS, TUNING_SEEDS
 from benchmarks.scoreboard.cells import BOUND, DEFAULT, FIXED, GRID, ORACLE, OURS, REFERENCE, Key
-from benchmarks.scoreboard.choose import floors, holds, mean, search, smallest
+from benchmarks.scoreboard.choose import TOO_DEAR, floors, holds, mean, search, smallest
 from benchmarks.scoreboard.grids import DEFAULTS, FLOOR_SHARES, grid
 from benchmarks.scoreboard.play import Job, progress
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from benchmarks.scoreboard.cases import Case
     from benchmarks.scoreboard.cells import Cell
+    from benchmarks.scoreboard.choose import Mean
     from benchmarks.scoreboard.grids import Setting
     from benchmarks.scoreboard.play import Bench
 
@@ -74,36 +75,40 @@ def best_fixed(place: Place) -> int:
 
 
 def tuned(place: Place, fixed: int) -> dict[str, Setting]:
-    """Return the best setting of each family that has one."""
+    """Return the best setting of each family that has one, and is not far dearer than the best fixed fleet or peer."""
     found = {}
+    cheapest = mean(place.fixed(fixed, TUNING_SEEDS)).gpu_hours
     families: dict[str, list[Setting]] = {}
     for setting in grid():
         families.setdefault(setting.family, []).append(setting)
     for family, settings in families.items():
-        chosen = _best_of_family(place, settings, fixed)
-        if chosen is not None:
-            found[family] = chosen
-        progress(f"{place.scene} {place.cold_start}: {chosen.name if chosen else f'{family}: none met'}")
+        best = _best_of_family(place, settings, fixed, TOO_DEAR * cheapest)
+        if best is not None:
+            found[family] = best[0]
+            cheapest = min(cheapest, best[1].gpu_hours)
+        progress(f"{place.scene} {place.cold_start}: {best[0].name if best else f'{family}: none'}")
     return found
 
 
-def _best_of_family(place: Place, settings: Sequence[Setting], fixed: int) -> Setting | None:
+def _best_of_family(
+    place: Place, settings: Sequence[Setting], fixed: int, limit_hours: float
+) -> tuple[Setting, Mean] | None:
     def first(batch: Sequence[Setting]) -> list[Cell]:
         return [cells[0] for cells in place.several(batch, TUNING_SEEDS[:1])]
 
     def on_all(batch: Sequence[Setting]) -> list[list[Cell]]:
         return place.several(batch, TUNING_SEEDS)
 
-    without = search(settings, first, on_all)
+    without = search(settings, first, on_all, limit_hours)
     base = (
         without[0]
         if without
         else max(zip(settings, first(settings), strict=True), key=lambda one: one[1].attainment)[0]
     )
     lifted = [base._replace(floor=floor) for floor in floors(FLOOR_SHARES, fixed)]
-    with_floor = search(lifted, first, on_all)
+    with_floor = search(lifted, first, on_all, limit_hours)
     both = [one for one in (without, with_floor) if one]
-    return min(both, key=lambda one: one[1].gpu_hours)[0] if both else None
+    return min(both, key=lambda one: one[1].gpu_hours, default=None)
 
 
 def develop(place: Place) -> None:
@@ -121,8 +126,8 @@ def carry_over(place: Place, case: Case) -> None:
         return
     origin = place._replace(scene=case.settings_from)
     count = best_fixed(origin)
-    place.fixed(count, ALL_SEEDS)
-    place.several(list(tuned(origin, count).values()), ALL_SEEDS)
+    place.fixed(count, JUDGING_SEEDS)
+    place.several(list(tuned(origin, count).values()), JUDGING_SEEDS)
 
 
 def references(place: Place) -> None:

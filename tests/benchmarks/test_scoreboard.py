@@ -55,7 +55,7 @@ class Grid:
         pairs = zip(TUNING_SEEDS, shares, strict=True)
         return [cell(GRID, "family", str(number), seed, met=share, hours=hours) for seed, share in pairs]
 
-    def search(self):
+    def search(self, limit_hours=math.inf):
         def first(batch):
             self.first_asked += batch
             return [self.cells(number)[0] for number in batch]
@@ -64,7 +64,7 @@ class Grid:
             self.all_asked += batch
             return [self.cells(number) for number in batch]
 
-        return search(range(len(self.settings)), first, on_all)
+        return search(range(len(self.settings)), first, on_all, limit_hours)
 
 
 def test_the_cheapest_that_meets_the_objective_in_the_mean_is_chosen():
@@ -92,6 +92,16 @@ def test_richer_settings_are_played_only_as_long_as_they_are_needed():
     assert grid.search()[0] == BATCH
     assert grid.first_asked == list(range(2 * BATCH))
     assert Grid(*[bad] * 3).search() is None
+
+
+def test_what_is_far_too_dear_is_not_pursued():
+    """Settings that pass above the limit are not played on other redraws, and no richer ones are played at all."""
+    grid = Grid(*[((0.5,) * 3, 30.0)] * BATCH, *[((1.0,) * 3, 20.0)] * BATCH, *[((1.0,) * 3, 25.0)] * BATCH)
+    assert grid.search(limit_hours=19.0) is None
+    assert (grid.first_asked, grid.all_asked) == (list(range(2 * BATCH)), [])
+    grid = Grid(((1.0,) * 3, 18.0), ((1.0,) * 3, 20.0))
+    assert grid.search(limit_hours=19.0)[0] == 0
+    assert grid.all_asked == [0]
 
 
 def test_the_best_fixed_fleet_is_found_by_bisection():
