@@ -34,7 +34,9 @@ def main() -> None:
     runner.add_argument("--scenes", nargs="*", default=[one.scene for one in CASES])
     runner.add_argument("--cold-starts", nargs="*", type=int, default=list(COLD_STARTS))
     runner.add_argument("--deciders", nargs="*", choices=DECIDERS, default=list(DECIDERS))
-    runner.add_argument("--seeds", nargs="*", type=int, default=list(ALL_SEEDS), help="of defaults and ours")
+    runner.add_argument(
+        "--seeds", nargs="*", type=int, default=list(ALL_SEEDS), help="of defaults and ours; ours may have more"
+    )
     runner.add_argument("--jobs", type=int, default=1)
     runner.add_argument("--policy", default=POLICY, help="ours: a policy of the library, or a file")
     runner.add_argument("--label", help="the version of ours")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.scoreboard.cases import ALL_SEEDS, JUDGING_SEEDS, TUNING_SEEDS, case
+from benchmarks.scoreboard.cases import JUDGING_SEEDS, TUNING_SEEDS, case
 from benchmarks.scoreboard.cells import DEFAULT, FIXED, GRID, OURS, REFERENCE
 from benchmarks.scoreboard.choose import Mean, holds, mean
 
@@ -131,5 +131,4 @@ def cheapest(rows: Iterable[Row]) -> Row | None:
 
 def played(row: Row) -> Mean | None:
     """Return the mean over all redraws that were played."""
-    cells = [row.cells[seed] for seed in ALL_SEEDS if seed in row.cells]
-    return mean(cells) if cells else None
+    return mean(list(row.cells.values())) if row.cells else None

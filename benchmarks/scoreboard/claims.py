@@ -7,7 +7,7 @@ import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.scoreboard.board import cheapest
-from benchmarks.scoreboard.cases import ALL_SEEDS, DEVELOPMENT, HELD_OUT
+from benchmarks.scoreboard.cases import DEVELOPMENT, HELD_OUT
 from benchmarks.scoreboard.cells import FIXED, ORACLE
 from benchmarks.scoreboard.choose import holds
 from benchmarks.scoreboard.tables import places, table
@@ -136,7 +136,7 @@ def _attainment(board: Board) -> Iterator[tuple[str, str, str, str, str]]:
     spreads: list[Measured] = []
     for place in places((*DEVELOPMENT, *HELD_OUT), board):
         ours = board.ours(place)
-        cells = [ours.cells[seed] for seed in ALL_SEEDS if seed in ours.cells] if ours else []
+        cells = list(ours.cells.values()) if ours else []
         if cells:
             hours = [cell.gpu_hours for cell in cells]
             shares.append(Measured(min(cell.attainment for cell in cells), place))

@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from benchmarks.scoreboard.board import Place, cheapest
-from benchmarks.scoreboard.cases import ALL_SEEDS, COLD_STARTS, DEVELOPMENT, HELD_OUT, Case
+from benchmarks.scoreboard.cases import COLD_STARTS, DEVELOPMENT, HELD_OUT, Case
 from benchmarks.scoreboard.cells import BOUND, ORACLE
 from benchmarks.scoreboard.choose import holds
 
@@ -61,11 +61,14 @@ def against_defaults(board: Board) -> str:
                 f"{held} of {len(board.defaults(place))}",
                 rival.name if rival else "none",
                 pair(rival.judged if rival else None),
+                f"{statistics.fmean(cell.actions for cell in rival.cells.values()):.0f}" if rival else NONE,
                 pair(_judged(board.ours(place))),
                 saving(board.ours(place), rival),
             )
         )
-    return table(("scene", "start", "met 99 %", "the cheapest of them", "it", "ours", "ours costs"), rows)
+    return table(
+        ("scene", "start", "met 99 %", "the cheapest of them", "it", "its changes", "ours", "ours costs"), rows
+    )
 
 
 def every_default(board: Board, cold_start: int) -> str:
@@ -162,7 +165,7 @@ def steadiness(board: Board) -> str:
         ours = board.ours(place)
         if ours is None:
             continue
-        cells = [ours.cells[seed] for seed in ALL_SEEDS if seed in ours.cells]
+        cells = list(ours.cells.values())
         hours = [cell.gpu_hours for cell in cells]
         rows.append(
             (
