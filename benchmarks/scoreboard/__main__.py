@@ -3,16 +3,20 @@
 Usage: python -m benchmarks.scoreboard run --traces FOLDER --out FILE.jsonl [--scenes conv wcup] [--cold-starts 80 300]
                                            [--deciders defaults peers carried ours references] [--jobs 2] [--label WORD]
        python -m benchmarks.scoreboard table --cells FILE.jsonl
+       python -m benchmarks.scoreboard verify --traces FOLDER --cells FILE.jsonl [--every 50] [--scenes conv70 code]
 
 A run goes on where another one stopped: cells that are in the file are not played again. Cells of ours carry a version,
 by default a digest of the policy and of the code that decides by it, so that they are played again after a change.
+`verify` plays some of the peers' cells again and says which came out differently.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import os
+import sys
 from pathlib import Path
 
 from benchmarks.scoreboard.cases import ALL_SEEDS, CASES, COLD_STARTS, case
@@ -43,9 +47,16 @@ def main() -> None:
     writer = commands.add_parser("table", help="write the page, its plots and the complete table")
     writer.add_argument("--cells", type=Path, required=True)
     writer.add_argument("--label", help="the version of ours; left out, the last one that was played")
+    verifier = commands.add_parser("verify", help="play some cells again")
+    verifier.add_argument("--traces", type=Path, required=True)
+    verifier.add_argument("--cells", type=Path, required=True)
+    verifier.add_argument("--every", type=int, default=50, help="one cell of so many")
+    verifier.add_argument("--scenes", nargs="*", default=["conv", "conv70", "poisson", "code"])
     arguments = parser.parse_args()
     if arguments.command == "run":
         run(arguments)
+    elif arguments.command == "verify":
+        sys.exit(verify(arguments))
     else:
         from benchmarks.scoreboard.page import write
 
@@ -75,6 +86,26 @@ def run(arguments: argparse.Namespace) -> None:
                 if "references" in arguments.deciders:
                     plan.references(place)
                 progress(f"{scene} {cold_start}: done")
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Play some cells again; return 1 if any of them came out differently."""
+    os.environ["LAB_TRACES"] = str(arguments.traces)
+    from benchmarks.scoreboard.cells import OURS, REFERENCE, Store
+    from benchmarks.scoreboard.plan import again
+    from benchmarks.scoreboard.play import play
+
+    peers = [cell for cell in Store(arguments.cells).cells.values() if cell.group not in (OURS, REFERENCE)]
+    chosen = sorted(cell for cell in peers if cell.scene in arguments.scenes)[:: arguments.every]
+    differ = 0
+    for before in chosen:
+        after = play(again(before.key))
+        same = all(math.isclose(one, other, abs_tol=1e-6) for one, other in zip(before[6:8], after[6:8], strict=True))
+        differ += not same
+        if not same:
+            print(*before.key, f"{before.attainment} / {before.gpu_hours}, now {after.attainment} / {after.gpu_hours}")
+    print(f"{len(chosen)} cells played again, {differ} of them came out differently")
+    return int(differ > 0)
 
 
 def version(policy: str) -> str:

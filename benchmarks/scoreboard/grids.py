@@ -55,6 +55,17 @@ class Setting(NamedTuple):
         return f"{self.family}@{self.words}" + ("" if self.floor == 1 else f",min={self.floor}")
 
 
+def setting_of(family: str, words: str) -> Setting:
+    """Return the setting that a line of the results names, with its floor.
+
+    Raises:
+        KeyError: there is no such setting in the grid.
+    """
+    words, _, floor = words.partition(",min=")
+    known = {(one.family, one.words): one for one in grid()}
+    return known[family, words]._replace(floor=int(floor or 1))
+
+
 def grid() -> Iterator[Setting]:
     """Yield every setting of every family's first stage."""
     # those that are known to do well come first, so that what is far dearer need not be pursued

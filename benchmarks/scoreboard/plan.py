@@ -8,7 +8,7 @@ from benchmarks.lab.scenes import SETTINGS
 from benchmarks.scoreboard.cases import ALL_SEEDS, JUDGING_SEEDS, TUNING_SEEDS
 from benchmarks.scoreboard.cells import BOUND, DEFAULT, FIXED, GRID, ORACLE, OURS, REFERENCE, Key
 from benchmarks.scoreboard.choose import TOO_DEAR, floors, holds, mean, search, smallest
-from benchmarks.scoreboard.grids import DEFAULTS, FLOOR_SHARES, grid
+from benchmarks.scoreboard.grids import DEFAULTS, FLOOR_SHARES, grid, setting_of
 from benchmarks.scoreboard.play import Job, progress
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ class Place(NamedTuple):
     def reference(self, name: str, seeds: Iterable[int] = JUDGING_SEEDS[:1]) -> None:
         """Find the oracle or the bound of the first judging redraw."""
         self.bench.cells([Job(Key(self.scene, self.cold_start, seed, REFERENCE, name, "")) for seed in seeds])
+
+
+def again(key: Key) -> Job:
+    """Return the job that a peer's cell was made by."""
+    if key.group == DEFAULT:
+        return Job(key, DEFAULTS[key.decider])
+    if key.group == GRID:
+        found = setting_of(key.decider, key.setting)
+        return Job(key, found.model, found.floor)
+    return Job(key)
 
 
 def best_fixed(place: Place) -> int:

@@ -23,7 +23,7 @@ from benchmarks.scoreboard.board import Board, Place
 from benchmarks.scoreboard.cases import ALL_SEEDS, CASES, DEVELOPMENT, HELD_OUT, JUDGING_SEEDS, TUNING_SEEDS
 from benchmarks.scoreboard.cells import BOUND, DEFAULT, FIXED, GRID, ORACLE, OURS, REFERENCE, Cell, Store
 from benchmarks.scoreboard.choose import BATCH, floors, search, smallest
-from benchmarks.scoreboard.grids import DEFAULTS, grid
+from benchmarks.scoreboard.grids import DEFAULTS, grid, setting_of
 from benchmarks.scoreboard.references import best_schedule, bound_after_warm_up
 
 H100 = "h100-llama-3.1-8b"
@@ -123,7 +123,9 @@ def test_every_setting_is_another_one_and_can_be_played():
     for setting in settings:
         bounded = setting.model.within(4, 40)
         assert (bounded.min_replicas, bounded.max_replicas) == (4, 40)
-    assert setting._replace(floor=4).name == f"{setting.name},min=4"
+        lifted = setting._replace(floor=4)
+        assert setting_of(*lifted.name.split("@")) == lifted
+        assert setting_of(*setting.name.split("@")) == setting
 
 
 def test_nothing_is_judged_on_what_it_was_chosen_on():
