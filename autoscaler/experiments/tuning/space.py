@@ -7,8 +7,6 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
 from autoscaler.errors import UsageError
 from autoscaler.experiments.tuning.paths import Path, resolve, said
 
@@ -88,17 +86,21 @@ def _one(text: str, root: dict[str, Any]) -> Varied:
 
 
 def _value(text: str, word: str) -> Value:
-    try:
-        value = yaml.safe_load(word)
-    except yaml.YAMLError:
-        value = None
-    if (
-        not isinstance(value, int | float | str)
-        or value == ""
-        or (isinstance(value, float) and not math.isfinite(value))
-    ):
-        raise UsageError(f"--vary {text!r}: {word!r} is no value: {_EXAMPLE}")
-    return value
+    """Return a word as a truth value, a whole number, a number, or itself."""
+    if word in ("true", "false"):
+        return word == "true"
+    for kind in (int, float):
+        try:
+            value = kind(word)
+        except ValueError:
+            continue
+        if not math.isfinite(value):
+            break
+        return value
+    else:
+        if word:
+            return word
+    raise UsageError(f"--vary {text!r}: {word!r} is no value: {_EXAMPLE}")
 
 
 def _range(text: str, low_word: str, high_word: str, scale: str | None) -> Range:

@@ -124,8 +124,8 @@ class Tuner:
         keys = [_key(document) for document in documents]
         wanted = {
             (key, seed): Job(document, self._question.subject.origin, seed)
-            for seed in seeds
             for key, document in zip(keys, documents, strict=True)
+            for seed in seeds
             if (key, seed) not in self._memo
         }
         places = list(wanted)
@@ -149,12 +149,23 @@ class Tuner:
         while settings := search.ask(self._question.at_once):
             valid = [one for one in settings if self._is_valid(self._document(one))]
             self._tuning = self._tuning._replace(invalid=self._tuning.invalid + len(settings) - len(valid))
-            runs = self._play([self._document(one) for one in valid], self._question.tuned_seeds, "settings")
-            tried = [Tried(setting, outcomes) for setting, outcomes in zip(valid, runs, strict=True)]
-            search.tell(tried)
-            known = {one.setting for one in self._tuning.tried}
-            new = {one.setting: one for one in tried if one.setting not in known}
-            self._tuning = self._tuning._replace(tried=(*self._tuning.tried, *new.values()))
+            try:
+                self._play([self._document(one) for one in valid], self._question.tuned_seeds, "settings")
+            finally:
+                search.tell(self._note(valid))
+
+    def _note(self, settings: Sequence[Setting]) -> list[Tried]:
+        """Take up those of the settings that were played on every seed, and return them."""
+        seeds, known = self._question.tuned_seeds, {one.setting for one in self._tuning.tried}
+        done = []
+        for setting in dict.fromkeys(settings):
+            key = _key(self._document(setting))
+            runs = [self._memo.get((key, seed)) for seed in seeds]
+            outcomes = tuple(run for run in runs if run is not None)
+            done += [Tried(setting, outcomes)] if len(outcomes) == len(seeds) else []
+        new = [one for one in done if one.setting not in known]
+        self._tuning = self._tuning._replace(tried=(*self._tuning.tried, *new))
+        return done
 
     def _find_fixed(self) -> None:
         """Find the smallest fixed fleet that meets the target, by bisection."""
