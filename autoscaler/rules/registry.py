@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from autoscaler.errors import UsageError
+from autoscaler.rules.advisor import Advisor
 from autoscaler.rules.base import RuleModel
 from autoscaler.rules.capacity import Capacity
 from autoscaler.rules.cpu_utilization import CpuUtilization
@@ -43,6 +44,7 @@ BUILT_IN: Registry = MappingProxyType(
             GpuUtilization,
             KvCacheUtilization,
             Schedule,
+            Advisor,
         )
     }
 )

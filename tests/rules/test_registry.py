@@ -50,7 +50,7 @@ def test_the_built_in_types():
     """The types that documents may use out of the box; each class' type is its key, and its default name."""
     assert set(BUILT_IN) == {
         *("pendingRequests", "queueDepth", "requestRate", "tokenRate", "targetTracking", "threshold"),
-        *("capacity", "cpuUtilization", "latency", "gpuUtilization", "kvCacheUtilization", "schedule"),
+        *("capacity", "cpuUtilization", "latency", "gpuUtilization", "kvCacheUtilization", "schedule", "advisor"),
     }
     for kind, rule in BUILT_IN.items():
         assert rule.model_fields["type"].default == kind
