@@ -24,14 +24,16 @@ class Case(NamedTuple):
     """`chat`, `flash crowd`, `weekly`, `constant`, `bursty`, `surges`, or `long`: which claims it counts for."""
     settings_from: str | None = None
     """Held-out traffic: the scene whose tuned settings are carried over to it."""
+    large: bool = False
+    """Millions of requests: peers have the smaller grid."""
 
 
 DEVELOPMENT = (
     Case("conv", "Azure chat x 30, one hour, H100 8B", "chat"),
     Case("conv70", "Azure chat x 10, one hour, 70B on 2 H100", "chat"),
     Case("wcup", "World Cup 10 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd"),
-    Case("wcup8h", "World Cup 11 June 1998, 8 h, chat lengths, H100 8B", "flash crowd"),
-    Case("week", "ServeGen m-large, first 30 h of a week, chat lengths, 70B on 2 H100", "weekly"),
+    Case("wcup8h", "World Cup 11 June 1998, 8 h, chat lengths, H100 8B", "flash crowd", large=True),
+    Case("week", "ServeGen m-large, first 30 h of a week, chat lengths, 70B on 2 H100", "weekly", large=True),
     Case("poisson", "150 requests/s, Poisson, 72 min, chat lengths, H100 8B", "constant"),
     Case("code", "Azure code completion x 3, 24 min five times, L40S 8B", "bursty"),
     Case("surges", "8 requests/s, five times as many at six moments of 12 h, L40S 8B", "surges"),
@@ -42,7 +44,13 @@ HELD_OUT = (
     Case("day12", "World Cup 12 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", "wcup"),
     Case("jun13", "World Cup 13 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", "wcup"),
     Case("jun06", "World Cup 6 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", "wcup"),
-    Case("week2", "ServeGen m-large, hours 72 to 102 of the week, chat lengths, 70B on 2 H100", "weekly", "week"),
+    Case(
+        "week2",
+        "ServeGen m-large, hours 72 to 102 of the week, chat lengths, 70B on 2 H100",
+        "weekly",
+        "week",
+        large=True,
+    ),
     Case("codetail", "Azure code completion x 8, its last 12 min twelve times, H100 8B", "bursty", "code"),
     Case("onoff", "code completion in bursts of half a minute, minutes apart, 3 h, L40S 8B", "bursty", "code"),
     Case("long", "Mooncake conversation x 10, prompts of 12,000 tokens on average, H100 8B", "long", "conv"),

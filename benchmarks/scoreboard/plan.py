@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.lab.scenes import SETTINGS
-from benchmarks.scoreboard.cases import ALL_SEEDS, JUDGING_SEEDS, TUNING_SEEDS
+from benchmarks.scoreboard.cases import ALL_SEEDS, JUDGING_SEEDS, TUNING_SEEDS, case
 from benchmarks.scoreboard.cells import BOUND, DEFAULT, FIXED, GRID, ORACLE, OURS, REFERENCE, Key
 from benchmarks.scoreboard.choose import TOO_DEAR, floors, holds, mean, search, smallest
-from benchmarks.scoreboard.grids import DEFAULTS, FLOOR_SHARES, grid, setting_of
+from benchmarks.scoreboard.grids import DEFAULTS, FLOOR_SHARES, grid, large_grid, setting_of
 from benchmarks.scoreboard.play import Job, progress
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def tuned(place: Place, fixed: int) -> dict[str, Setting]:
     found = {}
     cheapest = mean(place.fixed(fixed, TUNING_SEEDS)).gpu_hours
     families: dict[str, list[Setting]] = {}
-    for setting in grid():
+    for setting in large_grid() if case(place.scene).large else grid():
         families.setdefault(setting.family, []).append(setting)
     for family, settings in families.items():
         best = _best_of_family(place, settings, fixed, TOO_DEAR * cheapest)

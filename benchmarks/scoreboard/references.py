@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from autoscaler.experiments.scene import Scene
     from benchmarks.lab.runs import Result
 
-LEANEST, WIDEST, TRIES = 0.8, 2.2, 6
+LEANEST, WIDEST, TRIES = 0.8, 2.2, 5
 """Headrooms between which the cheapest schedule of each shape is looked for, by bisection."""
-REFINEMENTS = 12
+REFINEMENTS = 8
 """Stretches in which the cheapest schedule is tried with a replica less."""
 
 
