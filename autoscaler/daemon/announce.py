@@ -55,6 +55,7 @@ class Announcer:
                 key: signal.value if signal.value is not None else signal.quality.value
                 for key, signal in observation.signals.items()
             },
+            figures={name: dict(proposal.figures) for name, proposal in decision.proposals if proposal.figures},
             trail=[f"{stage.name}: {stage.before} -> {stage.after}: {stage.why}" for stage in decision.trail],
         )
 

@@ -24,6 +24,7 @@ NOT_ALL_READ = "NotAllRead"
 DECISION_FAILED = "DecisionFailed"
 RELOAD_FAILED = "ReloadFailed"
 RELOADED = "Reloaded"
+FLOOR_ADVISED = "FloorAdvised"
 """The reasons of the daemon's own Events, as constants; the engine's notices bring theirs."""
 
 REPEAT_SECONDS = 600.0
@@ -32,7 +33,7 @@ CAPACITY = 2000
 """Events that wait to be posted; more are dropped and counted."""
 DEADLINE_SECONDS = 2.0
 
-_NORMAL = frozenset({SCALED_UP, SCALED_DOWN, WOULD_SCALE, RELOADED})
+_NORMAL = frozenset({SCALED_UP, SCALED_DOWN, WOULD_SCALE, RELOADED, FLOOR_ADVISED})
 
 
 class Event(NamedTuple):

@@ -127,6 +127,7 @@ class Metrics:
             (*TARGET, "direction", "reason"),
             {(*_labels(key), direction, reason): n for (key, direction, reason), n in decisions.items()},
         )
+        yield from _of_rules(seen)
         yield from _of_signals(seen, elapsed, self._speed)
 
 
@@ -159,6 +160,16 @@ def _of_decisions(seen: Mapping[str, _Seen]) -> Iterator[Metric]:
     yield _gauge("autoscaler_current_replicas", "The count that the target asked for before it.", TARGET, current)
     yield _gauge("autoscaler_replicas", "Replicas by state.", (*TARGET, "state"), fleet)
     yield _gauge("autoscaler_target_mode", "1 for the mode that is in force.", (*TARGET, "mode"), mode)
+
+
+def _of_rules(seen: Mapping[str, _Seen]) -> Iterator[Metric]:
+    figures: Values = {}
+    for key, (report, _, _) in seen.items():
+        for rule, proposal in report.decision.proposals if report.decision else ():
+            for name, value in proposal.figures:
+                figures[(*_labels(key), rule, name)] = float(value)
+    labels = (*TARGET, "rule", "figure")
+    yield _gauge("autoscaler_rule_figure", "A number that a rule gives with its opinion.", labels, figures)
 
 
 def _of_signals(seen: Mapping[str, _Seen], elapsed: float, speed: float) -> Iterator[Metric]:

@@ -8,11 +8,14 @@ import socket
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from autoscaler.daemon.catalog import compile_texts
 from autoscaler.daemon.health import Health
 from autoscaler.daemon.http import Endpoints
 from autoscaler.daemon.metrics import Metrics
+from autoscaler.daemon.replay import replay
 from autoscaler.daemon.service import Listen
 from autoscaler.errors import SourceError, UsageError
+from autoscaler.rules.registry import BUILT_IN
 from tests.daemon.world import write_documents
 
 A, B = "inference/a", "inference/b"
@@ -67,6 +70,20 @@ def test_metrics_say_what_was_decided_and_why(rig):
     assert seen["autoscaler_last_tick_age_seconds",] >= 0
     assert seen["autoscaler_config_last_reload_successful",] == 1
     assert seen["autoscaler_errors_total", ("stage", "act")] == 0
+
+
+def test_what_an_advisor_says_is_shown_and_replays(rig):
+    """Its figures are metrics by the rule's and their own names, its words stand in the journal, which replays."""
+    world = rig("a", listen=LOOPBACK)
+    text = world.documents.read_text()
+    world.documents.write_text(text.replace("  rules:\n", "  rules:\n    - {type: advisor}\n"))
+    world.tick(122)
+    seen = scrape(world.daemon)
+    assert seen["autoscaler_rule_figure", *labels(A, rule="advisor", figure="fixed_replicas")] == 1
+    assert seen["autoscaler_rule_figure", *labels(A, rule="advisor", figure="policy_missed_share")] == 0
+    *_, last = replay(world.journal, lambda texts, interval: compile_texts(texts, interval, BUILT_IN))
+    assert last.identical
+    assert "h the policy alone would have missed 0.00%" in last.recorded.explain()
 
 
 def test_series_leave_with_their_target(rig):
