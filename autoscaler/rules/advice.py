@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _HOURS = BIN_SECONDS / 3600.0
 _DAY_HOURS = 24.0
+_CAREFUL = 0.5
+"""Of the misses allowed, a floor may leave this part: the fluid errs by up to a factor of two."""
 _CHEAPER = 0.1
 """A fixed count must take this much less: replays err by a few percent."""
 
@@ -94,11 +96,12 @@ def advise(needs: Sequence[float], asked: Sequence[int], question: Question) -> 
     counts = Counter(asked)
     hours = len(needs) * _HOURS
     missed = floor_missed = affordable_missed = with_floor(0)
-    fixed = _lowest(alone, 1, question.most, question.allowed_share)
+    aim = _CAREFUL * question.allowed_share
+    fixed = _lowest(alone, 1, question.most, aim)
     floor = affordable = 0
     if missed > question.allowed_share:
         # a fixed count that does would do as a floor as well
-        floor = affordable = _lowest(with_floor, 1, fixed, question.allowed_share)
+        floor = affordable = _lowest(with_floor, 1, fixed, aim)
         floor_missed = affordable_missed = with_floor(floor)
         most_hours = math.inf if question.limit is None else question.limit * hours / _DAY_HOURS
         while affordable and _extra(affordable, counts) > most_hours:
@@ -121,11 +124,11 @@ def advise(needs: Sequence[float], asked: Sequence[int], question: Question) -> 
     )
 
 
-def _lowest(missed: Callable[[int], float], low: int, high: int, allowed_share: float) -> int:
-    """Return the lowest count that keeps the share allowed; the highest where none does."""
+def _lowest(missed: Callable[[int], float], low: int, high: int, share: float) -> int:
+    """Return the lowest count that misses no more than a share; the highest where none does."""
     while low < high:
         middle = (low + high) // 2
-        if missed(middle) <= allowed_share:
+        if missed(middle) <= share:
             high = middle
         else:
             low = middle + 1

@@ -26,7 +26,7 @@ _SHORTEST_SECONDS = 12.0
 _LONGEST_SECONDS = 120.0
 """A longer silence is not made up; and for so long the budget must last at every tick, whatever the policy asks for."""
 _AGAIN_SECONDS = 300.0
-"""While requests miss, the replay is made again this soon."""
+"""While requests miss, and demand was above the floor, the replay is made again this soon."""
 _FEWEST_REQUESTS = 100.0
 """Of an hour: fewer say nothing of a share."""
 _PAUSE_SECONDS = 3600.0
@@ -101,7 +101,10 @@ class Advisor(RuleModel):
     def _due(self, memory: Memory, book: Ledger, now: float) -> bool:
         if "tape" not in memory:
             return False
-        return book.turned or (now - number(memory, "replayed.at") >= _AGAIN_SECONDS and self._missing(book))
+        if book.turned:
+            return True
+        news = number(memory, "highest") > number(memory, "floor")
+        return news and now - number(memory, "replayed.at") >= _AGAIN_SECONDS and self._missing(book)
 
     def _missing(self, book: Ledger) -> bool:
         """Return whether more requests miss than may, in the last hour and over the day."""
@@ -127,7 +130,7 @@ class Advisor(RuleModel):
         found = advice.advise(*tape.read(str(kept["tape"])), question)
         text = advice.write(found)
         holding = limit is not None and (number(kept, "floor") > 0.0 or self._missing(book))
-        kept.update({"replayed.at": now, "advice": text, "floor": found.affordable if holding else 0})
+        kept.update({"replayed.at": now, "advice": text, "floor": found.affordable if holding else 0, "highest": 0.0})
         kept["fixed"] = found.fixed if self._may_be_fixed(found, kept, now) else 0
         if found.floor == number(kept, "said.floor"):
             return ()
@@ -199,6 +202,7 @@ def _recorded(book: Ledger, memory: Memory, load: Load, asked: int, now: float) 
     return book.book(ledger.Entry(load.arrived, load.missed)), {
         "seen.at": now,
         "tape": text,
+        "highest": max(number(memory, "highest"), load.need),
         "needed": number(memory, "needed") * _FORGET + load.need * bins,
         "requests": number(memory, "requests") * _FORGET + load.arrived,
     }

@@ -1,7 +1,7 @@
 """Attainment and GPU-hours of our policy, fixed fleets, the field and the oracle, over redraws of each scene.
 
 Usage: LAB_TRACES=FOLDER python -m benchmarks.lab.evaluate [SCENE:COLD_START ...] [--seeds 5] [--jobs 2]
-       [--tune] [--oracle] [--bound] [--change '{"usablePercent": 80}']
+       [--tune] [--oracle] [--bound] [--change '{"usablePercent": 80}'] [--advisor 96]
 
 Each cell is attainment / GPU-hours after the warm-up, the mean over the seeds, with the lowest attainment and the
 spread of GPU-hours. With `--tune` each peer runs with every setting of its grid: the one that is cheapest at 99 % on
@@ -23,7 +23,7 @@ from autoscaler.documents.load import find_policy
 from autoscaler.experiments.bound import bound_gpu_hours, shortest_start_seconds
 from autoscaler.experiments.oracle import oracle
 from autoscaler.simulator.fleet import compiled_kernel
-from benchmarks.lab.runs import fixed, native, ours, ready_made, run, scheduled
+from benchmarks.lab.runs import advised, fixed, native, ours, ready_made, run, scheduled
 from benchmarks.lab.scenes import SETTINGS, scene
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ class Cell(NamedTuple):
 
 def contestant(name: str, place: Scene, changes: dict[str, Any]) -> Contestant:
     """Return whoever a name stands for; `kind@number` is a peer with one parameter set."""
-    if name == "ours":
-        return native(name, ours(place, **changes), place)
     kind, _, value = name.partition("@")
+    if kind in ("ours", "advisor"):
+        policy = advised(place, float(value), **changes) if value else ours(place, **changes)
+        return native(name, policy, place)
     if kind == "fixed":
         return fixed(int(value), place)
     if kind == "hf-pending":
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("--oracle", action="store_true")
     parser.add_argument("--bound", action="store_true")
     parser.add_argument("--also", nargs="*", default=[], help="peers by name, such as hf-pending@64 or knative")
+    parser.add_argument("--advisor", type=float, nargs="*", default=[], help="replica-hours a day that it may spend")
     parser.add_argument("--change", type=json.loads, default={}, help="parameters of our rule, as JSON")
     arguments = parser.parse_args()
     cases = [(case.split(":")[0], int(case.split(":")[1])) for case in arguments.cases] or [*CASES, *HELD_OUT]
@@ -116,7 +118,7 @@ def show(name: str, cold_start: int, arguments: argparse.Namespace, pool: Proces
         return list(pool.map(partial(cell, arguments.change), jobs))
 
     every = range(arguments.seeds)
-    for who in ("ours", *arguments.also):
+    for who in ("ours", *(f"advisor@{limit:g}" for limit in arguments.advisor), *arguments.also):
         row(name, cold_start, who, cells(who, every))
     if arguments.tune:
         first, rest = range(TUNED_ON), range(TUNED_ON, arguments.seeds)

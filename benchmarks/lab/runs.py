@@ -118,3 +118,11 @@ def ours(scene: Scene, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - a do
             },
         },
     }
+
+
+def advised(scene: Scene, limit: float, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - a document's values
+    """Return our policy with an advisor that may spend so many replica-hours a day."""
+    policy = ours(scene, **changes)
+    advisor = {"type": "advisor", "ttftSeconds": scene.objective.ttft_seconds}
+    policy["rules"].append({**advisor, "spendingLimitReplicaHoursPerDay": limit})
+    return policy

@@ -54,6 +54,8 @@ MUTANTS = (
         "if current > 0 and 1.0 - down <= demand / current",
         "if current > 0 and 1.0 - down < demand / current",
     ),
+    Mutant("stages", "stable = min(stable, state.asked_replicas)", "pass"),
+    Mutant("stages", "if bounds.stages else None", "if False else None"),
     Mutant("sizing", "return math.ceil(demand - _ROUNDING)", "return math.ceil(demand)"),
     Mutant("sizing", "return math.ceil(demand - _ROUNDING)", "return round(demand)"),
     Mutant("sizing", "if role is Role.GUARD and count <= current:", "if False:"),

@@ -789,3 +789,22 @@ def test_without_moved_bounds_the_policy_asks_for_what_is_decided():
     assert (decision.replicas, after.asked_replicas) == (3, 3)
     again, _ = decide(spec(Demand()), observation(3, signals=signals(queueDepth=9)), after)
     assert again.fleet.asked_replicas == 3
+
+
+class Listens(Says):
+    """An adviser that proposes nothing and remembers whom it heard."""
+
+    def advise(self, observation, fleet, heard, memory, now):
+        return self.proposal, {"heard": ",".join(f"{name}={proposal.replicas:g}" for name, _, proposal in heard)}
+
+
+def test_advisers_are_asked_last_and_hear_the_others():
+    """Wherever it stands in the policy; its own words come last among the proposals, and it sizes nothing."""
+    adviser = Listens(Proposal(Kind.ABSTAIN, 0, "listening", blocks_decrease=True), "listens", Role.ADVISE)
+    given = spec(adviser, Demand(), Says(Proposal(Kind.FLOOR, 2, ""), "least"))
+    decision, state = decide(given, observation(5, signals=signals(queueDepth=3)))
+    assert state.memories["listens"] == {"heard": "demand=3,least=2"}
+    assert [name for name, _ in decision.proposals] == ["demand", "least", "listens"]
+    assert decision.replicas == 3
+    alone, _ = decide(spec(adviser), observation(5))
+    assert (alone.replicas, alone.reason) == (5, Reason.NO_OPINION)
