@@ -77,13 +77,22 @@ def _summary(item: Loaded, targets: Mapping[str, CompiledTarget]) -> str:
         spec = target.spec
         rules = ", ".join(rule.name for rule in spec.rules)
         scale = f"{target.kind} {target.target_name}, {spec.min_replicas} to {spec.max_replicas} replicas"
-        return f"{item.title}: {scale}, {spec.mode}, rules {rules}"
+        return f"{item.title}: {scale}, {spec.mode}, rules {rules}{_told(target)}"
     if isinstance(document, ScalingPolicy):
         return f"{item.title}: rules {', '.join(str(name) for name in _names(document))}"
     if isinstance(document, PeerPolicy):
         follows = document.spec.parameters.follows
         return f"{item.title}: {document.spec.peer} of the simulator, {follows}"
     return f"{item.title}: policies {', '.join(document.spec.policies)}"
+
+
+def _told(target: CompiledTarget) -> str:
+    """Return what the document says of a replica and of the promise; nothing where it says nothing."""
+    replica, objective = target.replica, target.objective
+    kind = "" if replica is None else f", replica {replica.preset or 'with iteration times of its own'}"
+    if objective is None:
+        return kind
+    return f"{kind}, objective TTFT {objective.ttft_seconds:g} s and TPOT {objective.tpot_seconds:g} s"
 
 
 def _names(policy: ScalingPolicy) -> Iterator[str]:

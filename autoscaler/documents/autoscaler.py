@@ -20,6 +20,7 @@ from autoscaler.documents.base import (
     Seconds,
     Text,
 )
+from autoscaler.documents.objective import Objective, TargetReplica  # noqa: TC001 - pydantic reads it
 from autoscaler.documents.policy import ScalingPolicySpec  # noqa: TC001 - pydantic reads it
 from autoscaler.engine.spec import Fallback, Mode, OnForeignChange, Startup
 from autoscaler.signals.query import Across, SignalQuery
@@ -157,6 +158,10 @@ class InferenceAutoscalerSpec(DocumentModel):
     """`Active`, `DryRun` (default: decide and say so, write nothing) or `Paused`."""
     backend: Annotated[str, Field(strict=True, min_length=1)] = "vllm"
     """The preset that names the backend's series."""
+    replica: TargetReplica | None = None
+    """What one replica is: its GPU and model. The rule `capacity` sizes by it; without it, by requests in flight."""
+    objective: Objective | None = None
+    """What requests are promised: the rules `capacity` and `latency` take it where they name no objective."""
     signals: dict[Annotated[str, Field(strict=True, pattern=KEY_PATTERN)], SignalSource] = Field(default={})
     """By signal name; these win over the preset, and may add signals of the document's own."""
     gateway: GatewaySource | None = None

@@ -25,6 +25,7 @@ from autoscaler.engine.proposal import Role
 from autoscaler.engine.spec import EngineSpec, Fallback, Mode, OnForeignChange, ScaleToZero, Startup
 from autoscaler.errors import DocumentError, Problem
 from autoscaler.rules.base import PolicyContext
+from autoscaler.rules.latency import Latency
 from autoscaler.rules.pending_requests import PendingRequests
 from autoscaler.rules.registry import BUILT_IN
 from autoscaler.rules.schedule import Schedule
@@ -33,9 +34,11 @@ from autoscaler.signals.presets import BACKENDS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from autoscaler.documents.objective import Objective, TargetReplica
     from autoscaler.documents.policy import ScalingPolicy, ScalingPolicySpec
     from autoscaler.engine.proposal import Rule
     from autoscaler.rules.base import RuleModel
+    from autoscaler.rules.iteration import Iteration
     from autoscaler.signals.query import SignalQuery
 
 _EVIDENCE = (SignalRequest(PENDING_REQUESTS), SignalRequest(COMPLETED_REQUESTS))
@@ -64,6 +67,10 @@ class CompiledTarget(NamedTuple):
     """The document's own `signals`, and those of its gateway."""
     requests: tuple[SignalRequest, ...]
     """What the rules, the idle timer and the wake signal need, each once."""
+    replica: TargetReplica | None = None
+    """What one replica is, where the document says."""
+    objective: Objective | None = None
+    """What requests are promised, where the document says."""
 
     @property
     def key(self) -> str:
@@ -84,13 +91,17 @@ def compile_spec(
     foreign_hold_seconds: float = 3600.0,
     extra: Mapping[str, Any] | None = None,
     preset: str | None = None,
+    iteration: Iteration | None = None,
+    ttft_seconds: float | None = None,
+    tpot_seconds: float | None = None,
 ) -> EngineSpec:
     """Return the engine's spec of a policy between bounds; `extra` is what else the fingerprint must change with.
 
-    `preset` is the replica that it is used for, where that is known.
+    `preset` or `iteration` is the replica that it is used for, `ttft_seconds` and `tpot_seconds` are what is promised
+    there, each where it is known.
     """
     pending = next((rule.target_per_replica for rule in policy.rules if isinstance(rule, PendingRequests)), None)
-    context = PolicyContext(max_replicas, pending, preset)
+    context = PolicyContext(max_replicas, pending, preset, iteration, ttft_seconds, tpot_seconds)
     rules = cast("tuple[Rule, ...]", tuple(rule.bind(context) for rule in policy.rules))
     up, down = policy.behavior.compiled()
     zero = policy.scale_to_zero
@@ -151,7 +162,7 @@ def compile_target(
     problems = _misfits(autoscaler, policy, place)
     if problems:
         raise DocumentError(*problems)
-    target = spec.scale_target_ref
+    target, replica, objective = spec.scale_target_ref, spec.replica, spec.objective
     engine_spec = compile_spec(
         policy,
         min_replicas=spec.min_replicas,
@@ -166,8 +177,16 @@ def compile_target(
             "backend": spec.backend,
             "signals": spec.signals,
             "target": target,
-            **({} if spec.gateway is None else {"gateway": spec.gateway}),
+            **{
+                name: value
+                for name, value in (("gateway", spec.gateway), ("replica", replica), ("objective", objective))
+                if value is not None
+            },
         },
+        preset=None if replica is None else replica.preset,
+        iteration=None if replica is None else replica.iteration,
+        ttft_seconds=None if objective is None else objective.ttft_seconds,
+        tpot_seconds=None if objective is None else objective.tpot_seconds,
     )
     requests = _requests(engine_spec, waking=wakes(spec))
     return CompiledTarget(
@@ -180,6 +199,8 @@ def compile_target(
         spec.backend,
         overrides(spec, requests),
         requests,
+        replica,
+        objective,
     )
 
 
@@ -266,7 +287,11 @@ def _misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, origin:
     if spec.backend not in BACKENDS:
         allowed = f"must be one of {listed(BACKENDS)}{close_match(spec.backend, BACKENDS)}"
         return [_problem(origin, ("spec", "backend"), spec.backend, allowed)]
-    problems = [*_zero_misfits(autoscaler, policy, origin), *_schedule_misfits(autoscaler, policy, origin)]
+    problems = [
+        *_zero_misfits(autoscaler, policy, origin),
+        *_schedule_misfits(autoscaler, policy, origin),
+        *_objective_misfits(autoscaler, policy, origin),
+    ]
     has_sign = any(measured(spec, sign) for sign in _SIGNS)
     for rule in policy.compiled_rules:
         for request in rule.needs:
@@ -327,6 +352,15 @@ def _schedule_misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec
             )
             problems.append(_problem(origin, place, None, allowed))
     return problems
+
+
+def _objective_misfits(autoscaler: InferenceAutoscaler, policy: ScalingPolicySpec, origin: Origin) -> list[Problem]:
+    """Return the guards that have nothing to guard."""
+    if autoscaler.spec.objective is not None:
+        return []
+    lacking = [rule.name for rule in policy.rules if isinstance(rule, Latency) and rule.objective_seconds is None]
+    allowed = "the rule {!r} names no objectiveSeconds: give it there, or here for all rules, as {{ttftSeconds: 2}}"
+    return [_problem(origin, ("spec", "objective"), None, allowed.format(name)) for name in lacking]
 
 
 def _problem(origin: Origin, location: tuple[str, ...], value: object, allowed: str) -> Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.engine.proposal import Role
+from autoscaler.rules.capacity import Capacity
 from autoscaler.rules.gpu_utilization import GpuUtilization
 from autoscaler.rules.queue_depth import QueueDepth
 from autoscaler.rules.request_rate import RequestRate
@@ -33,6 +34,9 @@ SIZED_BY_GPU = (
     "gpuUtilization sizes: a GPU is 93 % busy at 6 % of an LLM's capacity, so the count runs to the maximum; "
     "use role: guard, and size by pendingRequests"
 )
+BLIND_CAPACITY = (
+    "the rule {name} knows no replica, so it sizes by requests in flight: give `spec.replica`, a preset or iteration"
+)
 TIGHT_WAKE = "idleAfterSeconds ({idle:g}) is shorter than a start-up ({startup:g} s): it sleeps sooner than it wakes"
 
 
@@ -40,6 +44,8 @@ def warnings(target: CompiledTarget) -> tuple[str, ...]:
     """Return what looks like a mistake in one target, for a person; usually nothing."""
     found = list(rule_warnings(target.spec.rules))
     spec = target.spec
+    if target.replica is None:
+        found += [BLIND_CAPACITY.format(name=name) for name in _without_replica(spec.rules)]
     if (tight := _tight_wake(spec)) is not None:
         found.append(tight)
     return tuple(found)
@@ -86,6 +92,12 @@ def rule_warnings(rules: tuple[Rule, ...]) -> tuple[str, ...]:
     if any(isinstance(rule, GpuUtilization) for rule in sizing):
         found.append(SIZED_BY_GPU)
     return tuple(found)
+
+
+def _without_replica(rules: tuple[Rule, ...]) -> list[str]:
+    """Return the rules that would size by what a replica can do, and are not told what it is."""
+    found = (rule for rule in rules if isinstance(rule, Capacity))
+    return [rule.name for rule in found if rule.preset is None and rule.iteration is None]
 
 
 def _tight_wake(spec: EngineSpec) -> str | None:

@@ -22,16 +22,8 @@ from autoscaler.documents.base import (
     Seconds,
     Text,
 )
+from autoscaler.documents.objective import Objective
 from autoscaler.documents.scenario_fleet import ColdStart, Engine, Failure, MonitoringSpec, Overload, Router
-
-
-class Objective(DocumentModel):
-    """What a request must meet; rejected, timed out or unfinished is missed."""
-
-    ttft_seconds: Positive = 2.0
-    """Time to first token."""
-    tpot_seconds: Positive = 0.05
-    """Time per output token after the first."""
 
 
 class Prices(DocumentModel):

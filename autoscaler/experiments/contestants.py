@@ -90,6 +90,8 @@ def native(policy: ScalingPolicy, scene: Scene, tell: Callable[[str], None]) -> 
         interval_seconds=scene.course.interval_seconds,
         startup=Startup(expected_seconds=scene.cold_start.median_seconds),
         preset=scene.preset.name,
+        ttft_seconds=scene.objective.ttft_seconds,
+        tpot_seconds=scene.objective.tpot_seconds,
     )
     wanted = [request for rule in spec.rules for request in rule.needs] + list(_EVIDENCE)
     if spec.scale_to_zero is not None:

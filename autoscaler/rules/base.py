@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from autoscaler.engine.fleet import Fleet
     from autoscaler.engine.observation import Signal
+    from autoscaler.rules.iteration import Iteration
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 """A number above 0; a text, a truth value, NaN or infinity is refused."""
@@ -34,7 +35,13 @@ class PolicyContext(NamedTuple):
     pending_target_per_replica: float | None
     """Of the policy's `pendingRequests` rule; None without one."""
     preset: str | None = None
-    """The replica that the policy is used for, where that is known, as in a simulation."""
+    """GPU and model that the target's replicas are, by the name of a replica preset; None where nobody says."""
+    iteration: Iteration | None = None
+    """Iteration times of the target's own, in place of a preset."""
+    ttft_seconds: float | None = None
+    """The time to first token that the target promises; None where nobody says."""
+    tpot_seconds: float | None = None
+    """The time per output token that the target promises; None where nobody says."""
 
 
 class Parameters(BaseModel):

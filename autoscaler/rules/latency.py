@@ -5,14 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from autoscaler.engine.observation import PENDING_REQUESTS, QUEUE_DEPTH, Quality, SignalRequest
 from autoscaler.engine.proposal import Role, abstain
-from autoscaler.rules.base import Name, NotNegative, Percent, Positive, opaque
+from autoscaler.rules.base import Name, NotNegative, Percent, PolicyContext, Positive, opaque
 from autoscaler.rules.guard import GuardModel, Reading
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from autoscaler.engine.fleet import Fleet
     from autoscaler.engine.observation import Observation
     from autoscaler.engine.proposal import Memory, Proposal
@@ -32,8 +34,9 @@ class Latency(GuardModel):
     """Time to first token and queue time lead; end-to-end lags by a request's length."""
     quantile: Quantile = 0.99
     """Which one: 0.99 means that one request in a hundred may be slower."""
-    objective_seconds: Positive
-    """What the quantile should not exceed. A histogram cannot tell values within one bucket apart."""
+    objective_seconds: Positive | None = None
+    """What the quantile should not exceed. A histogram cannot tell values within one bucket apart. Left out, for
+    `timeToFirstToken`, the target's `objective.ttftSeconds`."""
     min_samples: NotNegative = 20.0
     """Requests that must stand behind the quantile: fewer say little of a tail. A query of the document's own does not
     count its samples, and is taken as enough."""
@@ -41,6 +44,19 @@ class Latency(GuardModel):
     """From this share of the objective on, nothing is lowered: one replica fewer could break it."""
 
     role: ClassVar[Role] = Role.GUARD
+
+    @model_validator(mode="after")
+    def _has_an_objective(self) -> Self:
+        if self.objective_seconds is None and self.signal != "timeToFirstToken":
+            raise ValueError(f"needs `objectiveSeconds`: a target's objective says nothing of {self.signal}")
+        return self
+
+    def bind(self, context: PolicyContext) -> Self:
+        """Return the guard as every other is bound, with the target's objective if it has none of its own."""
+        bound = super().bind(context)
+        if bound.objective_seconds is not None:
+            return bound
+        return bound.model_copy(update={"objective_seconds": context.ttft_seconds})
 
     @cached_property
     def needs(self) -> tuple[SignalRequest, ...]:
@@ -53,7 +69,9 @@ class Latency(GuardModel):
 
     def propose(self, observation: Observation, fleet: Fleet, memory: Memory, now: float) -> tuple[Proposal, Memory]:
         """Return a step up, a veto, or no opinion."""
-        key, signals = self._key, observation.signals
+        key, signals, objective = self._key, observation.signals, self.objective_seconds
+        if objective is None:
+            return abstain(f"{key} has no objective: neither objectiveSeconds nor the target's objective"), memory
         signal = signals.get(key)
         if signal is not None and signal.quality is Quality.NAN:
             return self._quiet(memory, f"{key} is NaN: no traffic, no opinion")
@@ -63,7 +81,7 @@ class Latency(GuardModel):
             return abstain(f"{key} rests on {signal.samples:g} requests, fewer than {self.min_samples:g}"), memory
         if not fleet.known or not fleet.ready:
             return abstain(f"{key} says nothing while no replica is known to be ready"), memory
-        value, objective = signal.value, self.objective_seconds
+        value = signal.value
         text = f"{key} {value:.3g} s, objective {objective:g} s"
         reading = Reading(value, objective, objective * self.veto_percent / 100.0, text)
         return self._guard(reading, signals, fleet, memory, now)

@@ -37,7 +37,7 @@ spec:
   rules: [{type: queueDepth, targetPerReplica: 4}]
 """
 TITLE = "InferenceAutoscaler inference/llama-8b"
-RULES = "rules pendingRequests, queueDepth, latency"
+RULES = "rules pendingRequests, latency"
 SCENARIO = """\
 apiVersion: autoscaler.inference.dev/v1alpha1
 kind: Scenario
@@ -104,6 +104,24 @@ def test_right_documents_are_summed_up_and_exit_with_0(check):
         f"ok docs.yaml:1 (document 1): {TITLE}: Deployment llama-8b, 0 to 10 replicas, DryRun, {RULES}",
         "ok docs.yaml:12 (document 2): Scenario hour: policies llm-interactive",
     ]
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ("  replica: {preset: l4-llama-3.1-8b}\n", ", replica l4-llama-3.1-8b"),
+        (
+            "  replica: {iteration: {baseMs: 6, promptTokenMs: 0.02, sequenceMs: 0, contextTokenMs: 0}}\n",
+            ", replica with iteration times of its own",
+        ),
+        ("  objective: {ttftSeconds: 1.5}\n", ", objective TTFT 1.5 s and TPOT 0.05 s"),
+    ],
+    ids=["preset", "iteration", "objective"],
+)
+def test_what_a_replica_is_and_what_is_promised_is_summed_up_too(check, says, told):
+    """After the rules, which go by it."""
+    code, out, _ = check(AUTOSCALER + says)
+    assert (code, out.splitlines()[0].endswith(f"{RULES}{told}")) == (0, True)
 
 
 def test_warnings_stand_below_the_document_and_do_not_fail(check):

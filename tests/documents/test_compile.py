@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pytest
 
@@ -11,9 +12,16 @@ from autoscaler.documents.policy import ScalingPolicySpec
 from autoscaler.documents.wording import listed
 from autoscaler.engine.behavior import DEFAULT_DOWN, DEFAULT_UP, PolicyType, RatePolicy, ScalingRules, SelectPolicy
 from autoscaler.engine.observation import SignalRequest
+from autoscaler.engine.proposal import Role, abstain
 from autoscaler.engine.spec import EngineSpec, Fallback, Mode, OnForeignChange, ScaleToZero, Startup
+from autoscaler.rules.base import Name, PolicyContext, RuleModel
+from autoscaler.rules.iteration import Iteration
+from autoscaler.rules.registry import BUILT_IN, register
 from autoscaler.signals.query import Across, SignalQuery
 from tests.documents.texts import AUTOSCALER, POLICY, SCENARIO, changed
+
+if TYPE_CHECKING:
+    from autoscaler.rules.latency import Latency
 
 WAKE = "    gatewayRequests: {query: 'sum(llm_d_epp_flow_control_queue_size{inference_pool=\"llama-8b\"})'}\n"
 
@@ -320,6 +328,80 @@ def test_the_fingerprint_changes_with_what_a_history_depends_on(compiled, change
 def test_the_fingerprint_is_the_same_on_every_machine(compiled):
     """Written down: a state that was stored yesterday is still good today."""
     assert compiled(AUTOSCALER, POLICY).spec.fingerprint == "6ddb7a4f830bae63"
+
+
+LEFT_TO_THE_TARGET = """\
+apiVersion: autoscaler.inference.dev/v1alpha1
+kind: ScalingPolicy
+metadata: {name: chat}
+spec:
+  rules:
+    - {type: told}
+    - {type: latency, signal: timeToFirstToken}
+"""
+
+
+class Told(RuleModel):
+    """A rule that keeps what it is told of its target."""
+
+    type: Literal["told"] = "told"
+    name: Name = "told"
+    context: Any = None
+
+    role: ClassVar[Role] = Role.SIZE
+    needs: ClassVar[tuple[SignalRequest, ...]] = ()
+
+    def bind(self, context: PolicyContext) -> Told:
+        return self.model_copy(update={"context": context})
+
+    def propose(self, observation, fleet, memory, now):
+        return abstain("it only listens"), memory
+
+
+@pytest.fixture
+def told(file):
+    """What the rules of a target are told, by what its document says; and its latency guard."""
+
+    def of(says: str) -> tuple[PolicyContext, Latency]:
+        plain = changed(AUTOSCALER, ("  minReplicas: 0\n", ""), (f"  signals:\n{WAKE}", says))
+        documents = load([file(f"{plain}---\n{LEFT_TO_THE_TARGET}")], register(BUILT_IN, Told, "here"))
+        (target,) = compile_all(documents)
+        listener, guard = target.spec.rules
+        return listener.context, guard
+
+    return of
+
+
+def test_what_a_target_says_of_replica_and_promise_reaches_its_rules(told):
+    """A preset by name, or iteration times, and both parts of the objective, for rules that name none of their own."""
+    objective = "  objective: {ttftSeconds: 3, tpotSeconds: 0.08}\n"
+    context, guard = told(f"  replica: {{preset: l40s-llama-3.1-8b}}\n{objective}")
+    assert context == PolicyContext(10, None, "l40s-llama-3.1-8b", None, 3.0, 0.08)
+    assert guard.objective_seconds == 3.0
+    times = "{baseMs: 6, promptTokenMs: 0.02, sequenceMs: 0.004, contextTokenMs: 0.00005}"
+    context, _ = told(f"  replica: {{iteration: {times}}}\n{objective}")
+    own = Iteration(base_ms=6.0, prompt_token_ms=0.02, sequence_ms=0.004, context_token_ms=0.00005)
+    assert context == PolicyContext(10, None, None, own, 3.0, 0.08)
+
+
+def test_an_objective_has_a_scenarios_defaults(told):
+    """Whoever promises a first token only, promises the usual time per token too."""
+    assert told("  objective: {ttftSeconds: 1}\n")[0] == PolicyContext(10, None, None, None, 1.0, 0.05)
+
+
+def test_a_guard_without_any_objective_is_refused(problems):
+    """It would look on for ever: the message says where the objective may stand."""
+    plain = changed(AUTOSCALER, ("  minReplicas: 0\n", ""), (f"  signals:\n{WAKE}", ""))
+    policy = changed(LEFT_TO_THE_TARGET, ("{type: told}", "{type: pendingRequests, targetPerReplica: 9}"))
+    says = "the rule 'latency' names no objectiveSeconds: give it there, or here for all rules, as {ttftSeconds: 2}"
+    assert problems(f"{plain}---\n{policy}") == [f"docs.yaml:4 (document 1): spec.objective: {says}"]
+
+
+def test_replica_and_objective_are_part_of_the_fingerprint(compiled):
+    """A rule's memory of another replica, or of another promise, is of no use; a document without is as it was."""
+    texts = ["", "  replica: {preset: l40s-llama-3.1-8b}\n", "  objective: {}\n", "  objective: {ttftSeconds: 1}\n"]
+    prints = {compiled(AUTOSCALER + text, POLICY).spec.fingerprint for text in texts}
+    assert len(prints) == len(texts)
 
 
 def test_an_hpas_behavior_pastes_in_as_it_is():

@@ -4,6 +4,7 @@ import pytest
 
 from autoscaler.documents.compile import compile_all
 from autoscaler.documents.lint import (
+    BLIND_CAPACITY,
     ONLY_GUARDS,
     ONLY_QUEUE,
     ONLY_RATES,
@@ -88,6 +89,27 @@ def test_sleeping_sooner_than_waking_is_told(file, idle, warned):
     (target,) = compile_all(load([file(f"{AUTOSCALER}---\n{policy}")]))
     says = "idleAfterSeconds (299) is shorter than a start-up (300 s): it sleeps sooner than it wakes"
     assert warnings(target) == ((says,) if warned else ())
+
+
+TIMES = "{baseMs: 6, promptTokenMs: 0.02, sequenceMs: 0.004, contextTokenMs: 0.00005}"
+
+
+@pytest.mark.parametrize(
+    ("replica", "rule", "warned"),
+    [
+        ("", "{type: capacity}", True),
+        ("  replica: {preset: l4-llama-3.1-8b}\n", "{type: capacity}", False),
+        (f"  replica: {{iteration: {TIMES}}}\n", "{type: capacity}", False),
+        ("", "{type: capacity, preset: l4-llama-3.1-8b}", False),
+        ("", f"{{type: capacity, iteration: {TIMES}}}", False),
+    ],
+    ids=["nobody says", "preset", "iteration", "the rule's own preset", "the rule's own iteration"],
+)
+def test_sizing_by_what_a_replica_can_do_without_knowing_it_is_told(file, replica, rule, warned):
+    """The rule capacity falls back to requests in flight: one line says so, and what would help."""
+    policy = changed(POLICY, ("{type: queueDepth, targetPerReplica: 4}", rule))
+    (target,) = compile_all(load([file(f"{AUTOSCALER}{replica}---\n{policy}")]))
+    assert warnings(target) == ((BLIND_CAPACITY.format(name="capacity"),) if warned else ())
 
 
 @pytest.mark.parametrize(("scraping", "told"), [(True, 1), (False, 0)])

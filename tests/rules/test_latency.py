@@ -338,6 +338,21 @@ def test_bind_fills_in_what_the_document_left_out_and_no_more():
     assert (bound.max_replicas, bound.pending_target_per_replica) == (20, None)
 
 
+def test_an_objective_left_out_is_the_targets():
+    """For the time to first token alone; the rule's own wins, and without either there is no opinion."""
+    promised = PolicyContext(20, None, ttft_seconds=0.5)
+    left_out = Latency(signal="timeToFirstToken")
+    assert left_out.bind(promised).objective_seconds == 0.5
+    assert RULE.bind(promised).objective_seconds == 2.0
+    proposal, memory = ask(left_out.bind(PolicyContext(20, 24.0)), p99(5.0), QUEUE, of=fleet(4))
+    assert (proposal.kind, memory) == (Kind.ABSTAIN, {})
+    assert "has no objective" in proposal.reason
+    with pytest.raises(
+        ValidationError, match="needs `objectiveSeconds`: a target's objective says nothing of endToEnd"
+    ):
+        Latency(signal="endToEnd")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

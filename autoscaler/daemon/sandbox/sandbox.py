@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from autoscaler.daemon.report import TickReport
     from autoscaler.daemon.sandbox.summary import Summary
     from autoscaler.documents.compile import CompiledTarget
+    from autoscaler.engine.observation import SignalRequest
 
 _LOOPBACK = Listen("127.0.0.1", 0)
 
@@ -58,7 +59,7 @@ class Sandbox:
             self.world.close()
             raise
         target = catalog.load().targets[self.world.ref.key]
-        latency = _latency_rule(target)
+        latency, objective_seconds = _watched(target)
         self.setting = Setting(
             target=target.key,
             backend=target.backend,
@@ -66,8 +67,8 @@ class Sandbox:
             speed=clock.speed,
             duration_seconds=duration_seconds,
             max_replicas=target.spec.max_replicas,
-            latency=latency.needs[0],
-            objective_seconds=latency.objective_seconds,
+            latency=latency,
+            objective_seconds=objective_seconds,
             daemon_address=f"{listen.host}:{self.daemon.port}",
             gateway_address=self.world.fleet.gateway.address,
             documents=str(self.world.documents),
@@ -107,6 +108,7 @@ class Sandbox:
             )
 
 
-def _latency_rule(target: CompiledTarget) -> Latency:
-    """Return the first latency rule: the screen shows its signal, and the summary counts by its objective."""
-    return next(rule for rule in target.spec.rules if isinstance(rule, Latency))
+def _watched(target: CompiledTarget) -> tuple[SignalRequest, float]:
+    """Return what the first latency rule guards: the screen shows its signal, the summary counts by its objective."""
+    guards = (rule for rule in target.spec.rules if isinstance(rule, Latency))
+    return next((guard.needs[0], guard.objective_seconds) for guard in guards if guard.objective_seconds is not None)
