@@ -174,7 +174,7 @@ class Fleet(NamedTuple):
 
 
 class Book(NamedTuple):
-    """What belongs to the whole fleet; see the index names in `kernel`."""
+    """What belongs to the whole fleet; see the index names in `kernel.codes`."""
 
     counts: Integers
     times: Floats

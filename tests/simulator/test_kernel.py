@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +61,19 @@ def test_compiled_equals_plain(case):
     if compiled is None:
         pytest.skip("numba is not installed")
     assert _same(_arrays(case.play(case.fleet())), _arrays(case.play(case.fleet(compiled))))
+
+
+def test_the_compiled_kernels_cache_sees_every_file(monkeypatch):
+    """What is compiled closes over a fingerprint of every file of the kernel, which numba's cache tells versions by."""
+    compiled = pytest.importorskip("autoscaler.simulator.compiled", exc_type=ImportError)
+    files = {path.stem for path in Path(kernel.__file__).parent.glob("*.py")} - {"__init__"}
+    assert {module.__name__.rsplit(".", 1)[1] for module in compiled.room()} == files
+    (fingerprint,) = (cell.cell_contents for cell in compiled.advance.py_func.__closure__)
+    assert fingerprint == compiled._fingerprint()
+    read = inspect.getsource
+    for changed in compiled.room():
+        monkeypatch.setattr(inspect, "getsource", lambda one, changed=changed: read(one) + "#" * (one is changed))
+        assert compiled._fingerprint() != fingerprint
 
 
 @given(cases(everything=True), st.integers(0, 8))
