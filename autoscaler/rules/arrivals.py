@@ -44,6 +44,11 @@ class Reading(NamedTuple):
     partial: bool = False
     """Some replicas did not report."""
 
+    @property
+    def running(self) -> float:
+        """Requests in flight that do not wait."""
+        return max(0.0, self.pending - self.waiting)
+
 
 class Bin(NamedTuple):
     """What came within some seconds."""
@@ -53,6 +58,8 @@ class Bin(NamedTuple):
     started: float
     prompt_tokens: float
     output_tokens: float
+    running: float = 0.0
+    """Requests in flight on replicas, the mean of both ends."""
 
     @property
     def rate(self) -> float:
@@ -91,7 +98,8 @@ def since(memory: Memory, reading: Reading) -> Bin | None:
     if started < 0.0 or prompt_tokens < 0.0 or output_tokens < 0.0:
         return Bin(seconds, 0.0, 0.0, 0.0, 0.0)
     arrived = max(0.0, started + reading.waiting - number(memory, "seen.waiting"))
-    return Bin(seconds, arrived, started, prompt_tokens, output_tokens)
+    running = (reading.running + number(memory, "seen.running")) / 2.0
+    return Bin(seconds, arrived, started, prompt_tokens, output_tokens, running)
 
 
 def store_reading(reading: Reading) -> dict[str, float]:
@@ -102,4 +110,5 @@ def store_reading(reading: Reading) -> dict[str, float]:
         "seen.prompt_tokens": reading.prompt_tokens,
         "seen.output_tokens": reading.output_tokens,
         "seen.waiting": reading.waiting,
+        "seen.running": reading.running,
     }

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from autoscaler.engine.observation import PENDING_REQUESTS, SignalRequest
-from autoscaler.engine.proposal import Kind, Proposal, Role
-from autoscaler.rules import arrivals
-from autoscaler.rules.base import Name, NotNegative, Parameters, PolicyContext, Positive, RuleModel, size
+from autoscaler.engine.proposal import (
+    ARRIVED_REQUESTS,
+    DEMAND_REPLICAS,
+    MISSED_REQUESTS,
+    USABLE_SHARE,
+    Kind,
+    Proposal,
+    Role,
+)
+from autoscaler.rules import arrivals, misses
+from autoscaler.rules.base import Name, NotNegative, PolicyContext, Positive, RuleModel, size
 from autoscaler.rules.hold import hold
+from autoscaler.rules.iteration import Iteration  # noqa: TC001 - pydantic reads it
 from autoscaler.rules.outlook import Load, look_ahead
+from autoscaler.rules.pace import observe
 from autoscaler.rules.replica_presets import PRESETS
-from autoscaler.rules.work import Coefficients, Lengths, recall_lengths, store_lengths, usable_share
+from autoscaler.rules.usable import Replica
+from autoscaler.rules.work import Coefficients, number, recall_lengths, store_lengths
 
 if TYPE_CHECKING:
     from typing import Self
@@ -23,25 +34,16 @@ if TYPE_CHECKING:
     from autoscaler.engine.fleet import Fleet
     from autoscaler.engine.observation import Observation
     from autoscaler.engine.proposal import Memory
+    from autoscaler.rules.outlook import Outlook
+    from autoscaler.rules.work import Lengths
 
 _SHORTEST_HOLD_SECONDS = 120.0
-_SLACK_REPLICAS = 0.05
-"""A need this little above a whole count does not ask for one more."""
+_SLACK_REPLICAS, _DOWN_REPLICAS = 0.15, 0.1
+"""A need this little above a whole count does not ask for one more; to do with one less it must be so far below."""
 _TOO_FEW = "too few requests seen to know their work"
-_FEWEST_RUNNING = 8.0
-"""Fewer requests in flight at the moment of a scrape say little of the pace."""
-_NEAR, _SLOPE = 0.9, 2.0
-"""A mean pace of 0.9 of the objective is the first sign of misses; at 1.4 of it all miss."""
-_QUANTILES = (0.9, 0.97, 0.99)
-
-
-class Iteration(Parameters):
-    """How long an iteration of the backend takes: `t = a + b·prefill + c·batch + d·context`, in milliseconds."""
-
-    base_ms: Positive
-    prompt_token_ms: NotNegative
-    sequence_ms: NotNegative
-    context_token_ms: NotNegative
+_USUAL_TTFT_SECONDS, _USUAL_TPOT_SECONDS = 2.0, 0.05
+_WORTH_SAYING = 1.25
+"""Replicas so many times slower or faster than their coefficients are spoken of."""
 
 
 class Capacity(RuleModel):
@@ -50,14 +52,16 @@ class Capacity(RuleModel):
     type: Literal["capacity"] = "capacity"
     name: Name = "capacity"
     preset: str | None = None
-    """GPU and model whose iteration times to size by, as `h100-llama-3.1-8b`. Without it, and without `iteration`, it
-    sizes by `pendingTargetPerReplica`, except in a simulation, which knows its replica."""
+    """GPU and model whose iteration times to size by, as `h100-llama-3.1-8b`. Left out, the target's own `replica`;
+    where that says nothing either, it sizes by `pendingTargetPerReplica`."""
     iteration: Iteration | None = None
-    """Iteration times of your own, in place of a preset."""
-    ttft_seconds: Positive = 2.0
-    """The time to first token that requests should not exceed."""
-    tpot_seconds: Positive = 0.05
-    """The time per output token that requests should not exceed: it decides how full a replica may be."""
+    """Iteration times of your own, in place of a preset. How slow replicas really are against these times is learned
+    from the pace of their tokens, so a wrong preset costs an hour, not a fleet."""
+    ttft_seconds: Positive | None = None
+    """The time to first token that requests should not exceed. Left out, the target's objective, or 2 s."""
+    tpot_seconds: Positive | None = None
+    """The time per output token that requests should not exceed: it decides how full a replica may be. Left out, the
+    target's objective, or 0.05 s."""
     usable_percent: Annotated[float, Field(strict=True, gt=0, le=100)] | None = None
     """How full a replica may be; left out, what iteration times, tpotSeconds and the observed lengths leave."""
     spare_replicas: NotNegative = 0.0
@@ -76,22 +80,25 @@ class Capacity(RuleModel):
         return name
 
     def bind(self, context: PolicyContext) -> Self:
-        """Return the rule with the pending target of its neighbour, and the preset of the replica it is used for."""
-        found: dict[str, object] = {}
-        if self.pending_target_per_replica is None:
-            found["pending_target_per_replica"] = context.pending_target_per_replica or 24.0
-        if self.preset is None and self.iteration is None and context.preset in PRESETS:
-            found["preset"] = context.preset
+        """Return the rule with what its neighbour, the target's replica and the target's objective say."""
+        found: dict[str, object] = {
+            "pending_target_per_replica": self.pending_target_per_replica or context.pending_target_per_replica or 24.0,
+            "ttft_seconds": self.ttft_seconds or context.ttft_seconds or _USUAL_TTFT_SECONDS,
+            "tpot_seconds": self.tpot_seconds or context.tpot_seconds or _USUAL_TPOT_SECONDS,
+        }
+        if self.preset is None and self.iteration is None:
+            found["iteration"] = context.iteration
+            found["preset"] = context.preset if context.iteration is None and context.preset in PRESETS else None
         return self.model_copy(update=found)
 
     @cached_property
     def needs(self) -> tuple[SignalRequest, ...]:
         """Counters, queue and requests in flight, and the quantiles that tell how many requests were late."""
-        return (*arrivals.NEEDS, *self._late)
+        return (*arrivals.NEEDS, *misses.NEEDS)
 
     @cached_property
-    def _late(self) -> tuple[SignalRequest, ...]:
-        return tuple(SignalRequest("timeToFirstToken", quantile) for quantile in _QUANTILES)
+    def _objective(self) -> tuple[float, float]:
+        return self.ttft_seconds or _USUAL_TTFT_SECONDS, self.tpot_seconds or _USUAL_TPOT_SECONDS
 
     @cached_property
     def _coefficients(self) -> Coefficients | None:
@@ -105,56 +112,78 @@ class Capacity(RuleModel):
             return None
         return Coefficients(*(milliseconds / 1e3 for milliseconds in times))
 
-    def _usable(self, base_seconds: float, lengths: Lengths, work_seconds: float) -> float:
-        if self.usable_percent is not None:
-            return self.usable_percent / 100.0
-        output_tokens = lengths.output_tokens / lengths.requests
-        return usable_share(base_seconds, self.tpot_seconds, output_tokens, work_seconds)
-
     def propose(self, observation: Observation, fleet: Fleet, memory: Memory, now: float) -> tuple[Proposal, Memory]:
         """Return the count that is needed one cold start ahead, held for one cold start."""
-        coefficients = self._coefficients
-        if coefficients is None:
+        if self._coefficients is None:
             return self._held_by_pending(observation, fleet, memory, now)
         reading = arrivals.read(observation.signals)
         if isinstance(reading, str):
             proposal = size(observation.signals, PENDING_REQUESTS, self._pending_target)
             # not knowing the work of a request is no reason to let requests wait
             return proposal._replace(reason=f"{reading}; {proposal.reason}", blocks_decrease=True), memory
-        lengths = recall_lengths(memory)
         bin_ = arrivals.since(memory, reading)
         if bin_ is None:
             changed = {} if memory else arrivals.store_reading(reading)
-            return self._last(memory, reading), {**memory, **changed}
-        lengths = lengths.learn(bin_.started, bin_.prompt_tokens, bin_.output_tokens, bin_.seconds)
+            return self._last(memory, reading, fleet), {**memory, **changed}
+        lengths = recall_lengths(memory).learn(bin_.started, bin_.prompt_tokens, bin_.output_tokens, bin_.seconds)
         memory = {**memory, **arrivals.store_reading(reading), **store_lengths(lengths)}
         if not lengths.warm:
             return self._by_pending(reading), memory
-        work_seconds = lengths.work_seconds(coefficients)
-        demand = bin_.rate * work_seconds
-        usable = self._usable(coefficients.base_seconds, lengths, work_seconds)
-        late = max(self._late_share(observation), self._slow_share(reading, bin_)) * bin_.arrived
+        slowness, changed_pace = observe(memory, bin_, fleet, self._coefficients, lengths)
+        replica = self._replica(self._coefficients, lengths, slowness)
+        missed = misses.missed_share(observation.signals, reading, bin_, *self._objective) * bin_.arrived
+        demand = bin_.rate * replica.work_seconds
+        load = Load(reading.at, bin_.seconds, demand, bin_.arrived, missed, replica.allowed_seconds)
         horizon_seconds = fleet.startup_seconds + arrivals.BIN_SECONDS + max(0.0, now - reading.at)
-        load = Load(reading.at, bin_.seconds, demand, bin_.arrived, late)
         outlook, changed_outlook = look_ahead(memory, load, horizon_seconds)
-        count = max(0, math.ceil(outlook.need / usable + self.spare_replicas - _SLACK_REPLICAS))
-        window_seconds = max(_SHORTEST_HOLD_SECONDS, fleet.startup_seconds)
-        held, changed_hold = hold(memory, count, window_seconds, now)
-        reason = (
-            f"{bin_.rate:.3g} requests/s * {work_seconds * 1e3:.3g} ms = {demand:.3g} replicas full; "
-            f"in {horizon_seconds:.0f} s {outlook.forecast:.3g} + {outlook.need - outlook.forecast:.3g} "
-            f"/ {usable:.2f} = {count}" + (f", held at {held}" if held > count else "")
-        )
+        usable = self._usable(replica, outlook.need)
+        count, held, changed_holds = self._counts(memory, outlook, usable, fleet, now)
+        reason = _reason(load, replica, outlook, usable, horizon_seconds, slowness)
+        reason += f" = {count}" + (f", held at {held}" if held > count else "")
         if not outlook.settled:
             reason += ", less than ten minutes seen: nothing is lowered"
-        memory = {**memory, **changed_outlook, **changed_hold, "count": held, "reason": reason}
-        return Proposal(Kind.COUNT, held, reason, blocks_decrease=reading.partial or not outlook.settled), memory
+        memory = {**memory, **changed_pace, **changed_outlook, **changed_holds, "count": held, "reason": reason}
+        figures = (
+            (DEMAND_REPLICAS, load.demand), (USABLE_SHARE, usable),
+            (ARRIVED_REQUESTS, load.requests), (MISSED_REQUESTS, load.missed),
+        )  # fmt: skip
+        blocks = reading.partial or not outlook.settled
+        return Proposal(Kind.COUNT, held, reason, blocks_decrease=blocks, figures=figures), memory
 
-    def _last(self, memory: Memory, reading: arrivals.Reading) -> Proposal:
+    def _replica(self, coefficients: Coefficients, lengths: Lengths, slowness: float) -> Replica:
+        work_seconds = lengths.work_seconds(coefficients)
+        reading_share = coefficients.prompt_token_seconds * lengths.prompt_tokens / lengths.requests / work_seconds
+        output_tokens = lengths.output_tokens / lengths.requests
+        base_seconds = coefficients.base_seconds * slowness
+        return Replica(base_seconds, self._objective[1], output_tokens, work_seconds * slowness, reading_share)
+
+    def _usable(self, replica: Replica, need: float) -> float:
+        return replica.usable_for(need) if self.usable_percent is None else self.usable_percent / 100.0
+
+    def _counts(
+        self, memory: Memory, outlook: Outlook, usable: float, fleet: Fleet, now: float
+    ) -> tuple[int, int, dict[str, str]]:
+        """Return the count for the forecast, the count after the holds, and the memory entries that change.
+
+        What present demand needs is held for a cold start, as a replica that goes is so long in coming back; what was
+        only foreseen is held for two minutes.
+        """
+        spare = self.spare_replicas
+        count = max(0, math.ceil(outlook.need / usable + spare - _SLACK_REPLICAS))
+        present = max(0, math.ceil(outlook.present / usable + spare + _DOWN_REPLICAS))
+        foreseen, changed_foreseen = hold(memory, count, _SHORTEST_HOLD_SECONDS, now, "held.foreseen")
+        window_seconds = max(_SHORTEST_HOLD_SECONDS, fleet.startup_seconds)
+        needed, changed = hold(memory, present, window_seconds, now)
+        before = int(number(memory, "count"))
+        return count, max(foreseen, min(needed, before)), {**changed_foreseen, **changed}
+
+    def _last(self, memory: Memory, reading: arrivals.Reading, fleet: Fleet) -> Proposal:
         """Return the last count again: there is no new bin."""
         count, reason = memory.get("count"), memory.get("reason")
         if isinstance(count, int) and isinstance(reason, str):
             return Proposal(Kind.COUNT, count, reason, blocks_decrease=True)
+        if not memory and fleet.ready:
+            return Proposal(Kind.COUNT, 0, "a first look: what comes is known in 15 s", blocks_decrease=True)
         return self._by_pending(reading)
 
     @cached_property
@@ -180,26 +209,15 @@ class Capacity(RuleModel):
         reason += f", held at {held}" if held > count else ""
         return proposal._replace(kind=Kind.COUNT, replicas=held, reason=reason), {**memory, **changed}
 
-    def _slow_share(self, reading: arrivals.Reading, bin_: arrivals.Bin) -> float:
-        """Return the share of requests that decode too slowly, as the mean pace tells.
 
-        By Little's law a token takes running / tokens a second; where that is near the objective, some are beyond it.
-        """
-        running = reading.pending - reading.waiting
-        if bin_.output_tokens <= 0.0 or running < _FEWEST_RUNNING:
-            return 0.0
-        pace_seconds = running * bin_.seconds / bin_.output_tokens
-        return min(1.0, max(0.0, (pace_seconds / self.tpot_seconds - _NEAR) * _SLOPE))
-
-    def _late_share(self, observation: Observation) -> float:
-        """Return the share of requests whose first token was late, as far as three quantiles tell."""
-        share, beyond = 0.0, 1.0
-        for request in self._late:
-            signal = observation.signals.get(request.key)
-            if signal is None or signal.value is None:
-                return 0.0
-            quantile = request.quantile or 0.0
-            if signal.value > self.ttft_seconds:
-                return (1.0 - quantile + beyond) / 2.0 if beyond < 1.0 else max(share, 1.0 - quantile)
-            beyond = 1.0 - quantile
-        return share
+def _reason(
+    load: Load, replica: Replica, outlook: Outlook, usable: float, horizon_seconds: float, slowness: float
+) -> str:
+    rate = load.requests / load.seconds
+    room = outlook.need - outlook.forecast
+    reason = f"{rate:.3g} requests/s * {replica.work_seconds * 1e3:.3g} ms = {load.demand:.3g} replicas full"
+    if slowness > _WORTH_SAYING:
+        reason += f", {slowness:.1f} times as slow as stated"
+    elif slowness < 1.0 / _WORTH_SAYING:
+        reason += f", {1.0 / slowness:.1f} times as fast as stated"
+    return f"{reason}; in {horizon_seconds:.0f} s {outlook.forecast:.3g} + {room:.3g} / {usable:.2f}"

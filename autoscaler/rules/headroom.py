@@ -19,7 +19,6 @@ _LOG_RATIO = math.log(_RATIO)
 _LOG_SMALLEST = math.log(_SMALLEST)
 BINS = 96
 """The last bin begins at 0.02 · 1.1^95, about 170."""
-_HALF_LIFE_SECONDS = 3600.0
 _RESCALE = 1e6
 
 
@@ -31,9 +30,9 @@ class Errors(NamedTuple):
     growth: float = 1.0
     """What a request weighs now."""
 
-    def learn(self, error: float, requests: float, seconds: float) -> Errors:
-        """Return the errors with one more, that so many requests met, `seconds` after the last one."""
-        growth = self.growth * 2.0 ** (seconds / _HALF_LIFE_SECONDS)
+    def learn(self, error: float, requests: float, half_lives: float) -> Errors:
+        """Return the errors with one more, that so many requests met, so many half-lives after the last one."""
+        growth = self.growth * 2.0**half_lives
         place = bin_of(error)
         bins = self.bins
         if growth > _RESCALE:

@@ -2,11 +2,13 @@
 
     x    = [1, mean of a minute, mean of ten minutes, rise · h]
     F    = max(beta · x, minute + rise · h, as far as that is certain)      what demand will be in h seconds
-    e    = (y - F made h ago) / sqrt(F + 1)
-    need = min(F + max(0, Q) · sqrt(F + 1), 1.25 · max(F, highest demand of late))
+    e    = (mean of y's last bins - F made h ago) / sqrt(F + 1)
+    need = min(F + max(Q · sqrt(F + 1), least room), 1.25 · max(F, highest demand of late))
 
-Q is the q-quantile of e, weighted by requests and not by time: quiet hours say little of what a burst needs. q moves
-with the misses that were seen: `-ln(1 - q) += 0.6 · (misses / usual arrivals - 0.005)`.
+Q is the q-quantile of e, weighted by requests and not by time: quiet hours say little of what a burst needs. Errors are
+of one bin for answers of a few tokens, and of up to a minute for long ones, whose pace evens out in between. q moves
+with the misses that were seen, `-ln(1 - q) += 0.6 · (misses / usual arrivals - 0.005)`, and starts and stays the higher
+the longer a start takes: by then a miss lasts as long.
 """
 
 from __future__ import annotations
@@ -22,21 +24,35 @@ from autoscaler.rules.work import number
 
 if TYPE_CHECKING:
     from autoscaler.engine.proposal import Memory
+    from autoscaler.rules.headroom import Errors
     from autoscaler.rules.regression import Vector
 
 _MINUTE, _TEN_MINUTES = 4, 40
 """Bins of the short mean and the long one."""
+_STRETCHES = (4, 10)
+"""Bins over which a young ramp is looked for."""
+_FEWEST, _SETTLED = 4, 28
+"""Bins before a forecast is held to what came, and before anything is lowered."""
+_SMOOTHING_SECONDS = 5.0
+"""Errors are of one bin for each five seconds that a request may decode."""
 _SLOTS = 128
 _HIGHEST_HALF_LIFE_SECONDS = 86400.0
 _USUAL_HALF_LIFE_SECONDS = 7200.0
+_SHORTEST_HALF_LIFE_SECONDS, _HALF_LIFE_HORIZONS = 3600.0, 36.0
+"""How soon errors are forgotten: a long cold start sees fewer ramps an hour, and must remember them for longer."""
 _CAP = 1.25
+_ROOM_MOST, _ROOM_PER_SECOND, _ROOM_FREE_SECONDS = 0.12, 0.0005, 120.0
+"""Room that is never given up, as a share of demand: nothing at a horizon of two minutes, a tenth at five and a half.
+A crowd that comes within a minute costs a whole cold start of misses, and no calm hour before it tells."""
 _CERTAIN = 2.0
 """Standard errors of a rise that do not count: a ramp after calm hours, which taught the regression to distrust all
 rises, is still met."""
-_Q_LEAST, _Q_FIRST, _Q_MOST = 0.8, 0.9, 0.99
+_Q_LEAST, _Q_LEAST_MOST, _Q_LEAST_SECONDS = 0.75, 0.85, 40.0
+"""q is at least 1 - 40 s / horizon, between these two."""
+_Q_FIRST, _Q_MOST = 0.86, 0.99
 _Q_GAIN, _MISSES_ALLOWED = 0.6, 0.005
-_FIRST_ERROR, _FIRST_BINS = 0.5, 20
-"""Before any error was seen: as if twenty bins had erred by so much."""
+_FIRST_ERROR, _FIRST_BINS = 0.5, 5
+"""Before any error was seen: as if five bins had erred by so much."""
 
 
 class Load(NamedTuple):
@@ -50,44 +66,40 @@ class Load(NamedTuple):
     requests: float
     missed: float
     """Of these requests, by what latency showed."""
+    decoding_seconds: float
+    """What a request of the mean length may decode for: bursts much shorter than that do no harm."""
 
 
 class Outlook(NamedTuple):
     """What is expected one horizon ahead."""
 
     forecast: float
-    room: float
     need: float
+    present: float
+    """What the need would be if demand stayed as it is."""
     share: float
     """q: which quantile of the errors the room covers."""
     settled: bool
-    """Ten minutes were seen."""
+    """Seven minutes were seen."""
 
 
 def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outlook, dict[str, float | str]]:
     """Return the outlook after one more bin, and the entries of the rule's memory that change."""
     history = _history(memory, load.demand)
-    x, rise = _features(list(map(float, history.split(","))), horizon_seconds)
-    regression = _recall(memory)
-    errors = recall_errors(memory)
+    came = list(map(float, history.split(",")))
+    x, rise = _features(came, horizon_seconds)
     usual = _usual(memory, load)
-    if not memory.get("outlook.history"):
-        errors = errors.learn(_FIRST_ERROR, _FIRST_BINS * load.requests, 0.0)
     place = math.floor(load.at / BIN_SECONDS + 0.25)
-    made = _made(memory, place)
     bins = min(_TEN_MINUTES, number(memory, "outlook.bins") + 1)
-    if made is not None:
-        forecast, then = made
-        regression = regression.learn(then, load.demand, load.seconds)
-        errors = errors.learn((load.demand - forecast) / math.sqrt(forecast + 1.0), load.requests, load.seconds)
+    regression, errors = _learned(memory, load, place, came, horizon_seconds)
     forecast = max(regression.predict(x), x[1] + rise)
     highest = max(load.demand, number(memory, "outlook.highest") * 0.5 ** (load.seconds / _HIGHEST_HALF_LIFE_SECONDS))
-    share = _calibrate(number(memory, "outlook.share", _Q_FIRST), load.missed, usual)
-    room = errors.quantile(share) * math.sqrt(forecast + 1.0)
-    outlook = Outlook(forecast, room, min(forecast + room, _CAP * max(forecast, highest)), share, bins >= _TEN_MINUTES)
+    share = _calibrate(memory, load.missed, usual, horizon_seconds)
+    headroom = _Headroom(errors.quantile(share), _least_room(horizon_seconds), highest)
+    outlook = Outlook(forecast, headroom.on(forecast), headroom.on(x[1]), share, bins >= _SETTLED)
     due = place + max(1, round(horizon_seconds / BIN_SECONDS))
-    # what was forecast from less than a few minutes would teach errors that never come again
-    slot = {f"outlook.made.{due % _SLOTS}": ",".join(map(repr, (due, forecast, *x)))} if bins >= _MINUTE * 3 else {}
+    # what was forecast from less than a minute would teach errors that never come again
+    slot = {f"outlook.made.{due % _SLOTS}": ",".join(map(repr, (due, forecast, *x)))} if bins >= _FEWEST else {}
     return outlook, {
         "outlook.history": history,
         "outlook.highest": highest,
@@ -98,6 +110,42 @@ def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outl
         **dict(zip(_SUMS, regression.sums, strict=True)),
         **store_errors(errors),
     }
+
+
+class _Headroom(NamedTuple):
+    """How much more than a demand is needed."""
+
+    quantile: float
+    least_share: float
+    highest: float
+
+    def on(self, demand: float) -> float:
+        """Return demand with its room."""
+        room = max(self.quantile * math.sqrt(demand + 1.0), self.least_share * demand)
+        return min(demand + room, _CAP * max(demand, self.highest))
+
+
+def _least_room(horizon_seconds: float) -> float:
+    return min(_ROOM_MOST, _ROOM_PER_SECOND * max(0.0, horizon_seconds - _ROOM_FREE_SECONDS))
+
+
+def _learned(
+    memory: Memory, load: Load, place: int, came: list[float], horizon_seconds: float
+) -> tuple[Regression, Errors]:
+    """Return the regression and the errors after what came was held against what had been forecast for it."""
+    regression, errors = _recall(memory), recall_errors(memory)
+    if not memory.get("outlook.history"):
+        errors = errors.learn(_FIRST_ERROR, _FIRST_BINS * load.requests, 0.0)
+    made = _made(memory, place)
+    if made is not None:
+        regression = regression.learn(made[1], load.demand, load.seconds)
+    bins = min(_MINUTE, max(1, round(load.decoding_seconds / _SMOOTHING_SECONDS)))
+    made = _made(memory, place - bins // 2)
+    if made is not None:
+        error = (math.fsum(came[-bins:]) / bins - made[0]) / math.sqrt(made[0] + 1.0)
+        half_life_seconds = max(_SHORTEST_HALF_LIFE_SECONDS, _HALF_LIFE_HORIZONS * horizon_seconds)
+        errors = errors.learn(error, load.requests, load.seconds / half_life_seconds)
+    return regression, errors
 
 
 def _recall(memory: Memory) -> Regression:
@@ -117,19 +165,21 @@ def _history(memory: Memory, demand: float) -> str:
 
 
 def _features(history: list[float], horizon_seconds: float) -> tuple[Vector, float]:
-    """Return the regressors, and what demand will rise by for certain: the rise beyond twice its own noise.
+    """Return the regressors, and what demand will rise by for certain: the rise beyond its own noise.
 
-    The rise is taken over two stretches of half a horizon each, as noise is to its length. Noise is the mean square of
-    the steps from bin to bin, half of which is each bin's.
+    The rise is taken over two stretches of half a horizon each, as noise is to its length, and, to see a ramp while it
+    is young, over shorter ones. Noise is the mean square of the steps from bin to bin, half of which is each bin's.
     """
-    bins = min(_TEN_MINUTES // 2, max(_MINUTE, round(horizon_seconds / (2.0 * BIN_SECONDS))))
-    late, early = math.fsum(history[-bins:]), math.fsum(history[-2 * bins : -bins])
+    longest = min(_TEN_MINUTES // 2, max(_MINUTE, round(horizon_seconds / (2.0 * BIN_SECONDS))))
     minute, ten_minutes = math.fsum(history[-_MINUTE:]) / _MINUTE, math.fsum(history) / _TEN_MINUTES
-    ahead = horizon_seconds / (bins * BIN_SECONDS)
-    rise = (late - early) / bins * ahead
     squares = sum([(new - old) * (new - old) for old, new in itertools.pairwise(history)])
-    error = math.sqrt(squares / ((len(history) - 1) * bins)) * ahead
-    return (1.0, minute, ten_minutes, rise), max(0.0, rise - _CERTAIN * error)
+    noise = math.sqrt(squares / (len(history) - 1))
+    rise = certain = 0.0
+    for bins in (*[shorter for shorter in _STRETCHES if shorter < longest], longest):
+        ahead = horizon_seconds / (bins * BIN_SECONDS)
+        rise = (math.fsum(history[-bins:]) - math.fsum(history[-2 * bins : -bins])) / bins * ahead
+        certain = max(certain, rise - _CERTAIN * noise / math.sqrt(bins) * ahead)
+    return (1.0, minute, ten_minutes, rise), certain
 
 
 def _made(memory: Memory, place: int) -> tuple[float, Vector] | None:
@@ -148,8 +198,11 @@ def _usual(memory: Memory, load: Load) -> float:
     return before * weight + load.requests * (1.0 - weight)
 
 
-def _calibrate(share: float, missed: float, usual: float) -> float:
-    if usual <= 0.0:
-        return share
-    level = -math.log(1.0 - share) + _Q_GAIN * (min(1.0, missed / usual) - _MISSES_ALLOWED)
-    return min(_Q_MOST, max(_Q_LEAST, 1.0 - math.exp(-level)))
+def _calibrate(memory: Memory, missed: float, usual: float, horizon_seconds: float) -> float:
+    """Return q after one more bin, in which so many requests missed of so many that are usual."""
+    least = min(_Q_LEAST_MOST, max(_Q_LEAST, 1.0 - _Q_LEAST_SECONDS / horizon_seconds))
+    share = number(memory, "outlook.share", (least + _Q_FIRST) / 2.0)
+    if usual > 0.0:
+        level = -math.log(1.0 - share) + _Q_GAIN * (min(1.0, missed / usual) - _MISSES_ALLOWED)
+        share = min(_Q_MOST, 1.0 - math.exp(-level))
+    return max(least, share)

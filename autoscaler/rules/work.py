@@ -1,4 +1,4 @@
-"""What one request costs a replica, learned from token counters, and how much of a replica the objective leaves.
+"""What one request costs a replica, learned from token counters.
 
 Source: the mean-field form of `t = a + b·prefill + c·batch + d·context`: a request takes `w = b·in + out·(c + d·ctx)`
 replica-seconds besides its share of the base a, and a replica that is used to the share rho decodes a token in
@@ -7,7 +7,6 @@ replica-seconds besides its share of the base a, and a replica that is used to t
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,11 +17,8 @@ if TYPE_CHECKING:
 WARM_REQUESTS = 100.0
 """Requests after which a mean length is believed."""
 _HALF_LIFE_SECONDS = 900.0
-_BURST, _POOLED = 2.2, 1.18
-"""z, and how much more a fleet can be used than one replica: a router spreads most bursts."""
-_SHORTEST_DECODING_SECONDS = 1.0
-"""Answers of a few tokens may take so long whatever the objective per token."""
-_LEAST_USABLE = 0.1
+_MOSTLY = 15.0
+"""Chat decodes 44 to 65 times as long as it reads, code completion 5 times."""
 
 
 class Coefficients(NamedTuple):
@@ -38,30 +34,12 @@ class Coefficients(NamedTuple):
 
         Decoding sees the prompt and, weighted by length, about the mean output: outputs spread like an exponential's.
         """
-        context_tokens = prompt_tokens + output_tokens
-        decoding = self.sequence_seconds + self.context_token_seconds * context_tokens
+        decoding = self.decoding_seconds(prompt_tokens, output_tokens)
         return self.prompt_token_seconds * prompt_tokens + output_tokens * decoding
 
-
-def usable_share(base_seconds: float, token_seconds: float, output_tokens: float, work_seconds: float) -> float:
-    """Return the share of a replica that may be used if a token may take so long, at least a tenth.
-
-    A fully used replica would do n = T / w requests while one of the mean length decodes for as long as it may, T. Of
-    rho·n that come in that time there may be z·sqrt(rho·n) more, and even then 1 - a/s must not be exceeded:
-
-        rho + z·sqrt(rho / n) = 1 - a/s
-
-    Worked: 8B on an H100 within 50 ms, chat of 211 tokens at 38 ms: n = 278, 0.89. Code of 28 tokens at 138 ms on an
-    L40S within 100 ms: n = 20, 0.53, for two prompts at once are a burst there. z and the factor are fitted to fleets
-    of eight in the simulator.
-    """
-    left = 1.0 - base_seconds / token_seconds
-    if left <= 0.0 or work_seconds <= 0.0:
-        return _LEAST_USABLE
-    decoding_seconds = max(_SHORTEST_DECODING_SECONDS, token_seconds * output_tokens)
-    half = _BURST / 2.0 * math.sqrt(work_seconds / decoding_seconds)
-    root = math.sqrt(half * half + left) - half
-    return max(_LEAST_USABLE, _POOLED * root * root)
+    def decoding_seconds(self, prompt_tokens: float, output_tokens: float) -> float:
+        """Return what a token of a request of the mean lengths takes of a replica, besides its share of the base."""
+        return self.sequence_seconds + self.context_token_seconds * (prompt_tokens + output_tokens)
 
 
 class Lengths(NamedTuple):
@@ -93,6 +71,17 @@ class Lengths(NamedTuple):
         if self.requests <= 0:
             return 0.0
         return coefficients.work_seconds(self.prompt_tokens / self.requests, self.output_tokens / self.requests)
+
+    def mostly_decodes(self, coefficients: Coefficients) -> bool:
+        """Whether requests in flight are decoding, as good as all, and not reading their prompts."""
+        reading_seconds = coefficients.prompt_token_seconds * self.prompt_tokens
+        return coefficients.base_seconds * self.output_tokens > _MOSTLY * reading_seconds
+
+    def decoding_seconds(self, coefficients: Coefficients) -> float:
+        """Return what a token takes of a replica besides the base; 0 before the first request."""
+        if self.requests <= 0:
+            return 0.0
+        return coefficients.decoding_seconds(self.prompt_tokens / self.requests, self.output_tokens / self.requests)
 
 
 def recall_lengths(memory: Memory) -> Lengths:
