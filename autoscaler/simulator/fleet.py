@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,146 +13,38 @@ from autoscaler.simulator import kernel
 from autoscaler.simulator.layout import (
     WHOLE,
     Book,
-    Bytes,
     Fleet,
-    Floats,
-    Integers,
     Model,
     Requests,
-    ShortIntegers,
     grow_fleet,
+    grown,
+    joined,
     new_book,
     new_fleet,
     new_requests,
     plain,
 )
+from autoscaler.simulator.look import snapshot, views
+from autoscaler.simulator.views import Entry, Histogram, Lifetime, ReplicaState, ReplicaView, Results, Snapshot, States
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike
 
-
-Array = TypeVar("Array", bound=np.ndarray[Any, Any])
-
-
-class ReplicaState(StrEnum):
-    """Where a replica is in its life."""
-
-    STARTING = "starting"
-    READY = "ready"
-    DRAINING = "draining"
-    """Takes no new request, finishes those it has."""
-    GONE = "gone"
-
-
-_STATES = {
-    kernel.STARTING: ReplicaState.STARTING,
-    kernel.READY: ReplicaState.READY,
-    kernel.DRAINING: ReplicaState.DRAINING,
-    kernel.GONE: ReplicaState.GONE,
-}
-
-
-class States(NamedTuple):
-    """How many replicas are in which state."""
-
-    starting: int
-    ready: int
-    draining: int
-
-
-class Histogram(NamedTuple):
-    """A Prometheus histogram of durations in seconds."""
-
-    bounds: tuple[float, ...]
-    """Upper bounds, infinity last."""
-    cumulative: tuple[int, ...]
-    sum_seconds: float
-
-
-class ReplicaView(NamedTuple):
-    """One replica as its own metrics would show it; counters run since its creation."""
-
-    number: int
-    """Counts up from 0 in the order of creation; never used again."""
-    state: ReplicaState
-    created_at: float
-    ready_at: float
-    """When it became or will become ready."""
-    waiting: int
-    running: int
-    """In prefill or decoding."""
-    kv_tokens: int
-    kv_utilization: float
-    """In [0, 1]."""
-    busy_seconds: float
-    iterations: int
-    completed: int
-    preemptions: int
-    prompt_tokens: int
-    output_tokens: int
-    queue_time: Histogram
-    """Until admission; counted at admission."""
-    first_token: Histogram
-    total: Histogram
-
-
-class Lifetime(NamedTuple):
-    """From a replica's creation to its end; NaN for what has not come."""
-
-    number: int
-    created_at: float
-    ready_at: float
-    gone_at: float
-
-
-class Results(NamedTuple):
-    """What became of each request, in order of arrival; times in seconds on the fleet's clock."""
-
-    arrival: Floats
-    """Of the first try."""
-    first_token: Floats
-    """NaN if there was none."""
-    finish: Floats
-    """Last token, rejection or the client's leaving; NaN while pending."""
-    outcome: Bytes
-    """`kernel.PENDING`, `COMPLETED`, `REJECTED`, `TIMED_OUT` or `FAILED`: that of the last try."""
-    prompt_tokens: ShortIntegers
-    output_tokens: ShortIntegers
-
-
-class Entry(NamedTuple):
-    """One replica of the roster."""
-
-    number: int
-    state: int
-    """`kernel.STARTING`, `READY` or `DRAINING`."""
-    created_at: float
-    ready_at: float
-
-
-class Snapshot(NamedTuple):
-    """The live replicas at one moment, one row each, in the order of creation."""
-
-    at: float
-    number: Integers
-    state: Integers
-    created_at: Floats
-    ready_at: Floats
-    waiting: Integers
-    running: Integers
-    held_tokens: Integers
-    """Of the KV cache."""
-    busy_seconds: Floats
-    iterations: Integers
-    completed: Integers
-    preemptions: Integers
-    prompt_tokens: Integers
-    output_tokens: Integers
-    histograms: Integers
-    """Not cumulative; by replica, then (queue time, first token, total), then bucket."""
-    histogram_sums: Floats
+__all__ = [
+    "Advance",
+    "Entry",
+    "Histogram",
+    "Lifetime",
+    "ReplicaState",
+    "ReplicaView",
+    "Results",
+    "SimulatedFleet",
+    "Snapshot",
+    "States",
+    "compiled_kernel",
+]
 
 
 class Advance(Protocol):
@@ -236,25 +127,9 @@ class SimulatedFleet:
             raise TraceError(
                 f"arrivals must be sorted and not before {earliest:g} s (the first is {added.arrival[0]:g} s)"
             )
-        self._store(added, loaded, count)
-        self._book.counts[kernel.LOADED] = loaded + count
-
-    def _store(self, added: Requests, loaded: int, count: int) -> None:
-        if loaded and len(added.hits) and not len(self._requests.hits):
-            self._requests = self._requests._replace(hits=np.zeros(len(self._requests.arrival), np.int32))
-        elif len(self._requests.hits) and not len(added.hits):
-            added = added._replace(hits=np.zeros(count, np.int32))
-        if loaded == 0:
-            self._requests = added
-        else:
-            if loaded + count > len(self._requests.arrival):
-                room = max(loaded + count, 2 * loaded)
-                self._requests = Requests._make(_grown(old, room if len(old) else 0) for old in self._requests)
-            columns: zip[tuple[Any, Any]] = zip(self._requests, added, strict=True)
-            for old, new in columns:
-                if len(old):
-                    old[loaded : loaded + count] = new
+        self._requests = joined(self._requests, loaded, added)
         self._views = None
+        self._book.counts[kernel.LOADED] = loaded + count
 
     @property
     def loaded(self) -> int:
@@ -344,8 +219,8 @@ class SimulatedFleet:
             return slot
         if used == len(self._fleet.state):
             self._fleet = grow_fleet(self._fleet, 2 * used)
-            self._numbers = _grown(self._numbers, 2 * used)
-            self._created_at = _grown(self._created_at, 2 * used)
+            self._numbers = grown(self._numbers, 2 * used)
+            self._created_at = grown(self._created_at, 2 * used)
             self._views = None
         self._book.counts[kernel.SLOTS] = used + 1
         return used
@@ -407,59 +282,11 @@ class SimulatedFleet:
 
     def snapshot(self) -> Snapshot:
         """Return the live replicas as they are now, iterations in progress included."""
-        fleet, used = self._fleet, int(self._book.counts[kernel.SLOTS])
-        state = fleet.state[:used]
-        slots = np.flatnonzero((state != kernel.GONE) & (state != kernel.ABSENT))
-        slots = slots[np.argsort(self._numbers[slots])]
-        done, busy = _progress(fleet, slots, self.now)
-        tokens = done * fleet.batch[slots]
-        return Snapshot(
-            self.now,
-            self._numbers[slots],
-            state[slots],
-            self._created_at[slots],
-            fleet.ready_at[slots],
-            fleet.waiting[slots] + fleet.preempted[slots],
-            fleet.batch[slots] + fleet.fresh_count[slots] + (fleet.partial[slots] >= 0),
-            fleet.held[slots] + (0 if self.model.conservative else tokens),
-            fleet.busy_seconds[slots] + busy,
-            fleet.clock[slots] + done,
-            fleet.completed[slots],
-            fleet.preemptions[slots],
-            fleet.prompt_tokens[slots],
-            fleet.output_tokens[slots] + tokens,
-            fleet.histograms.reshape(len(fleet.state), 3, -1)[slots],
-            fleet.histogram_sums.reshape(len(fleet.state), 3)[slots],
-        )
+        return snapshot(self.model, self._fleet, self._numbers, self._created_at, self.now)
 
     def replicas(self) -> list[ReplicaView]:
         """Return the live replicas as they are now, in the order of creation."""
-        return [self._view(row) for row in zip(*self.snapshot()[1:], strict=True)]
-
-    def _view(self, row: tuple[Any, ...]) -> ReplicaView:
-        number, state, created_at, ready_at, waiting, running, held, busy, iterations, completed, preempted = row[:11]
-        prompt_tokens, output_tokens, counts, sums = row[11:]
-        bounds = self.model.bounds.reshape(3, -1)
-        queue_time, first_token, total = (_histogram(bounds[which], counts[which], sums[which]) for which in range(3))
-        return ReplicaView(
-            int(number),
-            _STATES[int(state)],
-            float(created_at),
-            float(ready_at),
-            int(waiting),
-            int(running),
-            int(held),
-            int(held) / self.model.kv_tokens,
-            float(busy),
-            int(iterations),
-            int(completed),
-            int(preempted),
-            int(prompt_tokens),
-            int(output_tokens),
-            queue_time,
-            first_token,
-            total,
-        )
+        return views(self.model, self.snapshot())
 
     def results(self) -> Results:
         """Return what became of the requests so far, as views that later calls change."""
@@ -496,27 +323,3 @@ class SimulatedFleet:
     def preemptions(self) -> int:
         """Return how often a request was preempted."""
         return self._past_preemptions + int(self._fleet.preemptions.sum())
-
-
-def _grown(values: Array, length: int) -> Array:
-    grown: Any = np.zeros(length, values.dtype)
-    grown[: len(values)] = values
-    return cast("Array", grown)
-
-
-def _progress(fleet: Fleet, slots: Integers, at: float) -> tuple[Integers, Floats]:
-    """Return the iterations ended, and the seconds spent, in jumps that are under way."""
-    running = fleet.phase[slots] == kernel.RUNNING
-    elapsed = np.where(running, at - fleet.begin[slots], 0.0)
-    growth, step = fleet.growth[slots], fleet.step[slots]
-    linear = step - growth
-    root = (np.sqrt(linear * linear + 4.0 * growth * elapsed) - linear) / np.where(growth > 0, 2.0 * growth, 1.0)
-    ended = np.where(growth > 0, root, elapsed / np.where(step > 0, step, 1.0))
-    jumping = running & (fleet.prefill[slots] == 0)
-    return np.where(jumping, np.minimum(ended.astype(np.int64), fleet.steps[slots]), 0), elapsed
-
-
-def _histogram(bounds: Floats, counts: Integers, sum_seconds: float) -> Histogram:
-    finite = int(np.isfinite(bounds).sum())
-    edges = (*bounds[:finite].tolist(), math.inf)
-    return Histogram(edges, tuple(np.cumsum(counts[: finite + 1]).tolist()), float(sum_seconds))

@@ -8,7 +8,7 @@ element is a Python number and costs half of a numpy scalar.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -189,6 +189,7 @@ _FLOATS = frozenset(
 _LISTS = frozenset({"heap", "fresh", "fresh_generated", "stack", "stack_generated"})
 WHOLE = frozenset({"routable", "loads", "events"})
 """Arrays of the whole fleet: what stands at a slot's place in them is not the slot's own."""
+Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 Arrays = TypeVar("Arrays", Requests, Fleet, Book, Model)
 
 
@@ -253,6 +254,32 @@ def new_requests(
         np.zeros(again, np.int8),
         np.zeros(again, np.int32),
     )
+
+
+def joined(requests: Requests, loaded: int, added: Requests) -> Requests:
+    """Return the traffic with more behind its first `loaded` requests; what room it has for them is used."""
+    count = len(added.arrival)
+    if loaded == 0:
+        return added
+    if len(added.hits) and not len(requests.hits):
+        requests = requests._replace(hits=np.zeros(len(requests.arrival), np.int32))
+    elif len(requests.hits) and not len(added.hits):
+        added = added._replace(hits=np.zeros(count, np.int32))
+    if loaded + count > len(requests.arrival):
+        room = max(loaded + count, 2 * loaded)
+        requests = Requests._make(grown(old, room if len(old) else 0) for old in requests)
+    columns: zip[tuple[Any, Any]] = zip(requests, added, strict=True)
+    for old, new in columns:
+        if len(old):
+            old[loaded : loaded + count] = new
+    return requests
+
+
+def grown(values: Array, length: int) -> Array:
+    """Return the same values, and zeros behind them."""
+    longer: Any = np.zeros(length, values.dtype)
+    longer[: len(values)] = values
+    return cast("Array", longer)
 
 
 def _positive(tokens: ShortIntegers) -> ShortIntegers:
