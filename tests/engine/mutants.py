@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant("behavior", "lowest = min(scale_down_limit", "lowest = max(scale_down_limit"),
     Mutant("behavior", "now - event.at > longest_period_seconds", "now - event.at >= longest_period_seconds"),
     Mutant("fleet", "elif now - since > limit_seconds:", "elif now - since < limit_seconds:"),
-    Mutant("fleet", "if replica.terminating or replica.phase in _ENDED:", "if replica.phase in _ENDED:"),
+    Mutant("fleet", "if leaves or phase in _ENDED:", "if phase in _ENDED:"),
     Mutant("fleet", "len(revisions) > 1,", "len(revisions) > 2,"),
     Mutant("fleet", "if not replica.ready or replica.restarts or", "if not replica.ready or"),
     Mutant("fleet", "return max(startup.stuck_after_seconds,", "return min(startup.stuck_after_seconds,"),
