@@ -27,6 +27,9 @@ _LONGEST_SECONDS = 120.0
 """A longer silence is not made up; and for so long the budget must last at every tick, whatever the policy asks for."""
 _AGAIN_SECONDS = 300.0
 """While requests miss, and demand was above the floor, the replay is made again this soon."""
+_BELIEVED = 0.5
+"""A floor begins only where at least this part of the misses in the replay was seen: flash crowds that a fleet only
+just bears are far worse in a fluid."""
 _FEWEST_REQUESTS = 100.0
 """Of an hour: fewer say nothing of a share."""
 _PAUSE_SECONDS = 3600.0
@@ -129,7 +132,8 @@ class Advisor(RuleModel):
         )
         found = advice.advise(*tape.read(str(kept["tape"])), question)
         text = advice.write(found)
-        holding = limit is not None and (number(kept, "floor") > 0.0 or self._missing(book))
+        believed = self._missing(book) and book.day.missed_share >= _BELIEVED * found.policy_missed
+        holding = limit is not None and (number(kept, "floor") > 0.0 or believed)
         kept.update({"replayed.at": now, "advice": text, "floor": found.affordable if holding else 0, "highest": 0.0})
         kept["fixed"] = found.fixed if self._may_be_fixed(found, kept, now) else 0
         if found.floor == number(kept, "said.floor"):
