@@ -37,6 +37,10 @@ class UsageError(PermanentError):
     exit_code = 2
 
 
+HINT = "; did you mean "
+"""What a hint at the end of a sentence begins with."""
+
+
 class Problem(NamedTuple):
     """One thing that is wrong in one place of one file."""
 
@@ -47,11 +51,12 @@ class Problem(NamedTuple):
     value: str
     """What stands there, as text; empty where nothing does."""
     allowed: str
-    """What would be accepted."""
+    """What would be accepted; a hint at its end is told last, after what was found."""
 
     def __str__(self) -> str:
         where = f"{self.source}: {self.path}" if self.path else self.source
-        return f"{where}: {self.allowed}" + (f" (found {self.value})" if self.value else "")
+        allowed, hint, meant = self.allowed.partition(HINT)
+        return f"{where}: {allowed}" + (f" (found {self.value})" if self.value else "") + hint + meant
 
 
 class DocumentError(PermanentError):

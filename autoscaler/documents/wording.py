@@ -6,6 +6,8 @@ import difflib
 import reprlib
 from typing import TYPE_CHECKING
 
+from autoscaler.errors import HINT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -25,7 +27,7 @@ def close_match(word: object, words: Iterable[str]) -> str:
         return ""
     by_fold = {candidate.replace("_", "").lower(): candidate for candidate in words}
     near = difflib.get_close_matches(word.replace("_", "").lower(), by_fold, n=1, cutoff=0.6)
-    return f"; did you mean {by_fold[near[0]]}?" if near else ""
+    return f"{HINT}{by_fold[near[0]]}?" if near else ""
 
 
 def shown(value: object) -> str:

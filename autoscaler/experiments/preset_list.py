@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
+from autoscaler.experiments.columns import Column, draw
 from autoscaler.simulator.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -14,8 +12,15 @@ if TYPE_CHECKING:
 
     from autoscaler.simulator.presets import Preset
 
-_HEAD = ("preset", "GPU", "model", "TP", "a", "b", "c", "d", "KV tokens", "engine", "grade", "source")
-_NUMBERS = _HEAD[3:9]
+_COLUMNS = (
+    Column("preset", left=True),
+    Column("GPU", spare=1, left=True),
+    Column("model", spare=2, left=True),
+    *map(Column, ("TP", "a", "b", "c", "d", "KV tokens")),
+    Column("engine", spare=3, left=True),
+    Column("grade", left=True),
+    Column("source", spare=4, left=True),
+)
 LEGEND = (
     "an iteration takes a + b·prefill + c·batch + d·context, in milliseconds and tokens; TP: GPUs of one replica\n"
     "measured: fitted to end-to-end measurements; composed: from measured kernels; physics: scaled, not verified"
@@ -29,13 +34,8 @@ def to_json() -> dict[str, Any]:
 
 def render(console: Console) -> None:
     """Print the table, and what its columns mean."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in _HEAD:
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=name == "preset")
-    for preset in PRESETS.values():
-        table.add_row(*_cells(preset))
-    console.print(table)
-    console.print(LEGEND, highlight=False, markup=False)
+    draw(_COLUMNS, [_cells(preset) for preset in PRESETS.values()], console)
+    console.print(LEGEND, highlight=False, markup=False, soft_wrap=True)
 
 
 def _cells(preset: Preset) -> tuple[str, ...]:

@@ -465,7 +465,7 @@ def test_a_scenario_names_policies_that_exist(file):
     documents = load([file(changed(SCENARIO, ("[llm-interactive]", "[llm-batch, llm-interactiv]")))])
     (problem,) = scenario_problems(documents)
     assert str(problem) == (
-        f"docs.yaml:10: spec.policies[1]: must name a ScalingPolicy or PeerPolicy: {listed(policy_names({}))}; "
-        "did you mean llm-interactive? (found 'llm-interactiv')"
+        f"docs.yaml:10: spec.policies[1]: must name a ScalingPolicy or PeerPolicy: {listed(policy_names({}))} "
+        "(found 'llm-interactiv'); did you mean llm-interactive?"
     )
     assert scenario_problems(load([file(SCENARIO)])) == ()
