@@ -76,7 +76,7 @@ def _signals(draft: Draft) -> list[str]:
     lines = ["  signals:"] if draft.signals else []
     for name, source in draft.signals.items():
         lines += comments([draft.comments[name]], 4)
-        lines += [f"    {name}:"]
+        lines += [f"    {_flow(name)}:"]  # a metric may be called `Null`, which is no text in YAML
         for word, value in source.items():
             lines += _entry(6, word, value)
     return lines

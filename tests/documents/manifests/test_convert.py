@@ -325,3 +325,9 @@ def test_wrong_manifests_are_refused_by_name(text, words):
         convert(parse(text, "m.yaml"))
     for word in words:
         assert word in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["Null", "true", "no", "on"])
+def test_a_metrics_name_stays_a_name(name):
+    """In YAML these words are other things than texts: as the name of a signal they are quoted."""
+    assert list(converted(hpa(pods(name))).spec["signals"]) == [name]
