@@ -22,7 +22,7 @@ _CRASHING = frozenset(
     }
 )
 UNSCHEDULABLE = "Unschedulable"
-_ENDED = ("Succeeded", "Failed")
+_ENDED = frozenset({"Succeeded", "Failed"})
 
 
 class Fleet(NamedTuple):
@@ -77,9 +77,9 @@ def classify(
     """Return the fleet that the observation's replicas make up."""
     limit_seconds = stuck_after(startup_seconds, startup)
     starting = unschedulable = crashing = slow = terminating = 0
-    ready_since = []
+    ready_count, newest_ready_at = 0, 0.0
     revisions = set()
-    # unpacked, for an attribute looked up by name costs more than what is done with it
+    # unpacked, for looking up each of these by name takes longer
     for _, phase, ready, created_at, ready_changed_at, leaves, reason, revision, _ in observation.replicas:
         if leaves or phase in _ENDED:
             terminating += leaves
@@ -87,7 +87,9 @@ def classify(
         revisions.add(revision)
         since = ready_changed_at or created_at
         if ready:
-            ready_since.append(since)
+            ready_count += 1
+            if since > newest_ready_at:  # noqa: PLR1730 - a call for each pod would be slower
+                newest_ready_at = since
         elif reason == UNSCHEDULABLE:
             unschedulable += 1
         elif reason in _CRASHING:
@@ -97,7 +99,7 @@ def classify(
         else:
             starting += 1
     return Fleet(
-        len(ready_since),
+        ready_count,
         starting,
         unschedulable,
         crashing,
@@ -106,7 +108,7 @@ def classify(
         len(revisions) > 1,
         observation.spec_replicas,
         startup_seconds,
-        max(ready_since, default=0.0),
+        newest_ready_at,
         observation.replicas_quality is Quality.OK,
         asked_replicas,
     )
