@@ -66,6 +66,9 @@ class Capacity(RuleModel):
     """How full a replica may be; left out, what iteration times, tpotSeconds and the observed lengths leave."""
     spare_replicas: NotNegative = 0.0
     """Warm replicas on top, for bursts that no start is fast enough for."""
+    alone_up_to_percent: Annotated[float, Field(strict=True, ge=0, le=100)] = 33.0
+    """A single replica may be alone while demand fills no more than this share of it. Three times a third is a full one:
+    a crowd that comes within a minute is shared by two, but swamps one. 100 leaves it alone whatever comes."""
     pending_target_per_replica: Positive | None = None
     """Until a hundred requests were seen, and where no iteration times are known: as `pendingRequests`. Left out, that
     rule's target, or 24."""
@@ -137,7 +140,8 @@ class Capacity(RuleModel):
         horizon_seconds = fleet.startup_seconds + arrivals.BIN_SECONDS + max(0.0, now - reading.at)
         outlook, changed_outlook = look_ahead(memory, load, horizon_seconds)
         usable = self._usable(replica, outlook.need)
-        count, held, changed_holds = self._counts(memory, outlook, usable, fleet, now)
+        least = 2 if load.demand * 100.0 > self.alone_up_to_percent else 0
+        count, held, changed_holds = self._counts(memory, outlook, usable, least, fleet, now)
         reason = _reason(load, replica, outlook, usable, horizon_seconds, slowness)
         reason += f" = {count}" + (f", held at {held}" if held > count else "")
         if not outlook.settled:
@@ -161,7 +165,7 @@ class Capacity(RuleModel):
         return replica.usable_for(need) if self.usable_percent is None else self.usable_percent / 100.0
 
     def _counts(
-        self, memory: Memory, outlook: Outlook, usable: float, fleet: Fleet, now: float
+        self, memory: Memory, outlook: Outlook, usable: float, least: int, fleet: Fleet, now: float
     ) -> tuple[int, int, dict[str, str]]:
         """Return the count for the forecast, the count after the holds, and the memory entries that change.
 
@@ -169,8 +173,8 @@ class Capacity(RuleModel):
         only foreseen is held for two minutes.
         """
         spare = self.spare_replicas
-        count = max(0, math.ceil(outlook.need / usable + spare - _SLACK_REPLICAS))
-        present = max(0, math.ceil(outlook.present / usable + spare + _DOWN_REPLICAS))
+        count = max(least, math.ceil(outlook.need / usable + spare - _SLACK_REPLICAS))
+        present = max(least, math.ceil(outlook.present / usable + spare + _DOWN_REPLICAS))
         foreseen, changed_foreseen = hold(memory, count, _SHORTEST_HOLD_SECONDS, now, "held.foreseen")
         window_seconds = max(_SHORTEST_HOLD_SECONDS, fleet.startup_seconds)
         needed, changed = hold(memory, present, window_seconds, now)

@@ -200,7 +200,7 @@ def _usual(memory: Memory, load: Load) -> float:
 
 def _calibrate(memory: Memory, missed: float, usual: float, horizon_seconds: float) -> float:
     """Return q after one more bin, in which so many requests missed of so many that are usual."""
-    least = min(_Q_LEAST_MOST, max(_Q_LEAST, 1.0 - _Q_LEAST_SECONDS / horizon_seconds))
+    least = min(_Q_LEAST_MOST, max(_Q_LEAST, 1.0 - _Q_LEAST_SECONDS / max(1.0, horizon_seconds)))
     share = number(memory, "outlook.share", (least + _Q_FIRST) / 2.0)
     if usual > 0.0:
         level = -math.log(1.0 - share) + _Q_GAIN * (min(1.0, missed / usual) - _MISSES_ALLOWED)
