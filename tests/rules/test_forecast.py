@@ -113,7 +113,7 @@ def test_a_ramp_that_has_ended_is_not_carried_on():
 
 
 def test_a_fall_is_no_reason_to_expect_less_than_the_present():
-    """What falls may rise again: the forecast is never below the mean of the last minute's demand less its own trend."""
+    """What falls may rise again: nothing is taken off the mean of the last minute for a fall."""
     demands = [10.0] * 240 + [10.0 - number / 8.0 for number in range(40)]
     outlook, _ = run(demands)
     assert outlook.forecast >= sum(demands[-4:]) / 4.0 - 1e-9
