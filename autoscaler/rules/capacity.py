@@ -67,7 +67,7 @@ class Capacity(RuleModel):
     spare_replicas: NotNegative = 0.0
     """Warm replicas on top, for bursts that no start is fast enough for."""
     alone_up_to_percent: Annotated[float, Field(strict=True, ge=0, le=100)] = 33.0
-    """A single replica may be alone while demand fills no more than this share of it. Three times a third is a full one:
+    """A single replica may be alone while demand fills no more than this share of it. Three thirds are a full one:
     a crowd that comes within a minute is shared by two, but swamps one. 100 leaves it alone whatever comes."""
     pending_target_per_replica: Positive | None = None
     """Until a hundred requests were seen, and where no iteration times are known: as `pendingRequests`. Left out, that
