@@ -77,7 +77,7 @@ class Advisor(RuleModel):
         most = context.max_replicas
         found: dict[str, object] = {"max_replicas": min(self.max_replicas or most, most)}
         if self.ttft_seconds is None:
-            found["ttft_seconds"] = getattr(context, "ttft_seconds", None) or 2.0
+            found["ttft_seconds"] = context.ttft_seconds or 2.0
         return self.model_copy(update=found)
 
     def propose(self, observation: Observation, fleet: Fleet, memory: Memory, now: float) -> tuple[Proposal, Memory]:
