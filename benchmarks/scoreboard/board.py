@@ -85,10 +85,9 @@ class Board:
         return next(iter(self.rows(place, OURS)), None)
 
     def reference(self, place: Place, name: str) -> Cell | None:
-        """Return the oracle, or the bound; None if it is not there, or met nothing."""
+        """Return the oracle, or the bound; None if it is not there."""
         found = next((row for row in self.rows(place, REFERENCE) if row.decider == name), None)
-        cell = None if found is None else next(iter(found.cells.values()))
-        return None if cell is None or cell.note.startswith("none met") else cell
+        return None if found is None else next(iter(found.cells.values()))
 
     def defaults(self, place: Place) -> list[Row]:
         """Return the peers as they come."""
@@ -110,6 +109,11 @@ class Board:
             if before is None or before.tuned is None or tuned.gpu_hours < before.tuned.gpu_hours:
                 found[row.decider] = row
         return found
+
+    def rivals(self, place: Place) -> list[Row]:
+        """Return the tuned peers, and the best fixed fleet, which is one of them."""
+        fixed = self.fixed(place)
+        return [*self.chosen(place).values(), *([] if fixed is None else [fixed])]
 
     def carried(self, place: Place) -> list[Row]:
         """Return what was chosen for the scene that this one resembles, played here; the fixed fleet too."""

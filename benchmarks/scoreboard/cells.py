@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 DEFAULT, GRID, FIXED, OURS, REFERENCE = "default", "grid", "fixed", "ours", "reference"
 """Groups of deciders."""
 ORACLE, BOUND = "oracle", "bound"
+UNMET = "none met"
+"""The note of an oracle of whose schedules none met the objective."""
 
 
 class Key(NamedTuple):

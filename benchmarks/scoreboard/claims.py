@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.scoreboard.board import cheapest
 from benchmarks.scoreboard.cases import DEVELOPMENT, HELD_OUT
-from benchmarks.scoreboard.cells import FIXED, ORACLE
+from benchmarks.scoreboard.cells import FIXED, ORACLE, UNMET
 from benchmarks.scoreboard.choose import holds
 from benchmarks.scoreboard.tables import places, table
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FLASH, CHAT, WEEKLY, CONSTANT, BURSTY, SURGES = "flash crowd", "chat", "weekly", "constant", "bursty", "surges"
 SMOOTH = (CHAT, WEEKLY, CONSTANT, FLASH)
 SLACK = 1e-9
+ROUNDED = 0.005
+"""Ratios are compared as they are printed."""
 
 
 class Measured(NamedTuple):
@@ -49,21 +51,27 @@ class Claim(NamedTuple):
         """Return what was asked, what was measured in the mean and at worst, and whether it is met."""
         if not self.found:
             return (self.what, self.wanted, "not played", "", "")
-        finite = [one.value for one in self.found if math.isfinite(one.value)]
+        finite = [one.value for one in finite_ones(self.found)]
         mean = statistics.fmean(finite) if finite else math.inf
         worst = max(self.found)
         good = self.mean_at_most is None or mean <= self.mean_at_most + SLACK
         limit = self.each_at_most
-        within = len(self.found) if limit is None else sum(one.value <= limit + SLACK for one in self.found)
-        good = good and within == len(self.found) == len(finite)
-        counted = len(finite) if limit is None else within
-        verdict = "yes" if good else f"no: {counted} of {len(self.found)}"
+        slack = SLACK if self.percent else ROUNDED
+        within = sum(one.value <= (math.inf if limit is None else limit + slack) for one in finite_ones(self.found))
+        verdict = "yes" if within == len(self.found) else f"no: {within} of {len(self.found)}"
+        if verdict == "yes" and not good:
+            verdict = "no, in the mean"
         return (self.what, self.wanted, self._said(mean), f"{self._said(worst.value)} ({worst.words})", verdict)
 
     def _said(self, value: float) -> str:
         if math.isinf(value):
             return "objective missed"
         return f"{100 * value:+.0f} %" if self.percent else f"{value:.2f}"
+
+
+def finite_ones(found: list[Measured]) -> list[Measured]:
+    """Return the figures of the places where ours met the objective."""
+    return [one for one in found if math.isfinite(one.value)]
 
 
 def claims(board: Board) -> str:
@@ -83,8 +91,11 @@ def _costs(board: Board) -> Iterator[Claim]:
     def default(place: Place) -> Row | None:
         return cheapest(board.defaults(place))
 
+    def moving(place: Place) -> Row | None:
+        return cheapest(row for row in board.defaults(place) if any(cell.actions for cell in row.cells.values()))
+
     def tuned(place: Place) -> Row | None:
-        return cheapest(board.chosen(place).values())
+        return cheapest(board.rivals(place))
 
     def carried(place: Place) -> Row | None:
         return cheapest(board.carried(place))
@@ -97,14 +108,21 @@ def _costs(board: Board) -> Iterator[Claim]:
         -0.65,
     )
     yield Claim(
-        "cost against the best tuned peer that held 99 %",
+        "the same, of the defaults that change the count at all",
+        "-65 % each",
+        among((CHAT, FLASH, WEEKLY), moving),
+        None,
+        -0.65,
+    )
+    yield Claim(
+        "cost against the best tuned peer or fixed fleet that held 99 %",
         "-10 % in the mean, +5 % at most",
         among(SMOOTH, tuned),
         -0.10,
         0.05,
     )
     yield Claim(
-        "cost against the best peer with settings carried over",
+        "cost against the best peer or fleet with settings carried over",
         "-12 % in the mean",
         among((FLASH, WEEKLY), carried, held_out=True),
         -0.12,
@@ -170,7 +188,7 @@ def _extra(ours: Row | None, other: Row | None) -> float | None:
 def _over_oracle(board: Board, place: Place) -> float | None:
     ours, oracle = board.ours(place), board.reference(place, ORACLE)
     cell = None if ours is None or oracle is None else ours.cells.get(oracle.seed)
-    if cell is None or oracle is None:
+    if cell is None or oracle is None or oracle.note.startswith(UNMET):
         return None
     return cell.gpu_hours / oracle.gpu_hours if holds(cell.attainment) else math.inf
 

@@ -12,7 +12,7 @@ from autoscaler.experiments.peer_contestants import contestant
 from autoscaler.peers.fixed import Fixed
 from benchmarks.lab.runs import run
 from benchmarks.lab.scenes import scene as make_scene
-from benchmarks.scoreboard.cells import BOUND, FIXED, ORACLE, OURS, Cell, Key
+from benchmarks.scoreboard.cells import BOUND, FIXED, ORACLE, OURS, UNMET, Cell, Key
 from benchmarks.scoreboard.references import best_schedule, bound_after_warm_up
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def play(job: Job) -> Cell:
     if job.key.decider == ORACLE:
         found = best_schedule(place)
         return _cell(
-            job.key, place, found.result, f"the cheapest of {found.variants} schedules" if found.met else "none met"
+            job.key, place, found.result, f"the cheapest of {found.variants} schedules" if found.met else UNMET
         )
     return _cell(job.key, place, run(place, _contestant(job, place)))
 

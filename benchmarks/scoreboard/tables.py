@@ -88,7 +88,7 @@ def against_tuned(board: Board) -> str:
     for place in places(DEVELOPMENT, board):
         chosen = board.chosen(place)
         first = min(chosen.values(), key=lambda row: row.tuned.gpu_hours if row.tuned else 0.0, default=None)
-        rival, fixed, ours = cheapest(chosen.values()), board.fixed(place), board.ours(place)
+        rival, fixed, ours = cheapest(board.rivals(place)), board.fixed(place), board.ours(place)
         rows.append(
             (
                 *_where(place),
@@ -101,7 +101,7 @@ def against_tuned(board: Board) -> str:
             )
         )
     head = ("scene", "start", "best fixed fleet", "cheapest when tuned", "cheapest that held", "ours")
-    return table((*head, "to that peer", "to the fleet"), rows)
+    return table((*head, "to that one", "to the fleet"), rows)
 
 
 def families(board: Board, cold_start: int) -> str:
@@ -122,7 +122,7 @@ def carried_over(board: Board) -> str:
     for place in places(HELD_OUT, board):
         carried, ours = board.carried(place), board.ours(place)
         rival = cheapest(carried)
-        hindsight = cheapest(board.chosen(place).values())
+        hindsight = cheapest(board.rivals(place))
         rows.append(
             (
                 *_where(place),
@@ -149,7 +149,7 @@ def against_possible(board: Board) -> str:
             (
                 *_where(place),
                 f"{bound.gpu_hours:.2f}" if bound else NONE,
-                f"{100 * oracle.attainment:.2f} / {_hours(oracle.gpu_hours)}" if oracle else "none met",
+                f"{100 * oracle.attainment:.2f} / {_hours(oracle.gpu_hours)}" if oracle else NONE,
                 f"{100 * cell.attainment:.2f} / {_hours(cell.gpu_hours)}" if cell else NONE,
                 f"{cell.gpu_hours / oracle.gpu_hours:.2f}" if cell and oracle else NONE,
                 f"{cell.gpu_hours / bound.gpu_hours:.2f}" if cell and bound else NONE,
