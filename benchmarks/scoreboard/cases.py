@@ -25,25 +25,25 @@ class Case(NamedTuple):
     settings_from: str | None = None
     """Held-out traffic: the scene whose tuned settings are carried over to it."""
     large: bool = False
-    """Millions of requests: peers have the smaller grid."""
+    """Eight hours or more, or millions of requests: peers have the smaller grid."""
 
 
 DEVELOPMENT = (
     Case("conv", "Azure chat x 30, one hour, H100 8B", "chat"),
     Case("conv70", "Azure chat x 10, one hour, 70B on 2 H100", "chat"),
-    Case("wcup", "World Cup 10 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd"),
+    Case("wcup", "World Cup 10 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", large=True),
     Case("wcup8h", "World Cup 11 June 1998, 8 h, chat lengths, H100 8B", "flash crowd", large=True),
     Case("week", "ServeGen m-large, first 30 h of a week, chat lengths, 70B on 2 H100", "weekly", large=True),
     Case("poisson", "150 requests/s, Poisson, 72 min, chat lengths, H100 8B", "constant"),
     Case("code", "Azure code completion x 3, 24 min five times, L40S 8B", "bursty"),
-    Case("surges", "8 requests/s, five times as many at six moments of 12 h, L40S 8B", "surges"),
+    Case("surges", "8 requests/s, five times as many at six moments of 12 h, L40S 8B", "surges", large=True),
 )
 """Traffic that policies may be tuned on."""
 
 HELD_OUT = (
-    Case("day12", "World Cup 12 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", "wcup"),
-    Case("jun13", "World Cup 13 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", "wcup"),
-    Case("jun06", "World Cup 6 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", "wcup"),
+    Case("day12", "World Cup 12 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", "wcup", large=True),
+    Case("jun13", "World Cup 13 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", "wcup", large=True),
+    Case("jun06", "World Cup 6 June 1998, 11 h, chat lengths, L40S 8B", "flash crowd", "wcup", large=True),
     Case(
         "week2",
         "ServeGen m-large, hours 72 to 102 of the week, chat lengths, 70B on 2 H100",
