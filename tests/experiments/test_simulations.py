@@ -16,7 +16,7 @@ from autoscaler.simulator.fleet import compiled_kernel
 
 @pytest.mark.parametrize("name", names())
 def test_every_scenario_teaches_something_and_can_be_played(name):
-    """It is named as its file, says what it teaches, stands in the index with figures, and its first requests are answered."""
+    """It is named as its file, says what it teaches, stands in the index, and its first requests are answered."""
     scenario, folder, policies = find(name)
     index = (library.simulations() / "README.md").read_text()
     assert scenario.metadata.name == name
