@@ -54,7 +54,7 @@ HELD_OUT = (
     Case("codetail", "Azure code completion x 8, its last 12 min twelve times, H100 8B", "bursty", "code"),
     Case("onoff", "code completion in bursts of half a minute, minutes apart, 3 h, L40S 8B", "bursty", "code"),
     Case("long", "Mooncake conversation x 10, prompts of 12,000 tokens on average, H100 8B", "long", "conv"),
-    Case("reasoning", "ServeGen deepseek-r1, half the rate, hours 12 to 24, 70B on 2 H100", "long", "week"),
+    Case("reasoning", "ServeGen deepseek-r1, half the rate, hours 12 to 24, 70B on 2 H100", "long", "week", large=True),
 )
 """Traffic that no policy is tuned on."""
 
