@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from html import escape
 from typing import TYPE_CHECKING
 
 from autoscaler import __version__
 from autoscaler.errors import UsageError
-from autoscaler.experiments.plot import Figure, Line, Mark, Panel, clock, draw
+from autoscaler.experiments.plot import clock, draw
+from autoscaler.experiments.report_figure import figure
 from autoscaler.experiments.series import truth
 from autoscaler.experiments.table import HEAD, cells, foot_lines, head_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from autoscaler.experiments.compare import Comparison, Run
     from autoscaler.experiments.record import Record
     from autoscaler.experiments.series import Truth
 
-_MOST_POINTS = 480
 _MOST_DECISIONS = 300
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -106,110 +104,8 @@ def _table(comparison: Comparison) -> str:
 
 def _policy(run: Run, record: Record, true: Truth, comparison: Comparison) -> Iterator[str]:
     yield f"<h2>{escape(run.score.policy)}</h2>"
-    yield draw(_figure(record, true, comparison.scene.objective.ttft_seconds))
+    yield draw(figure(record, true, comparison.scene.objective.ttft_seconds))
     yield from _decisions(record)
-
-
-def _figure(record: Record, true: Truth, objective_seconds: float) -> Figure:
-    samples = record.samples
-    bins = _bins(len(samples))
-    times = [samples[place[0]].at_seconds for place in bins]
-    edges = [0.0, *(samples[place[-1]].at_seconds for place in bins)]
-    spans = [after - before for before, after in itertools.pairwise(edges)]
-
-    def most(name: str, scale: float = 1.0) -> list[float]:
-        values = [scale * getattr(sample, name) for sample in samples]
-        return [_greatest([values[one] for one in place]) for place in bins]
-
-    def mean(name: str, scale: float = 1.0) -> list[float]:
-        values = [scale * getattr(sample, name) for sample in samples]
-        return [_mean([values[one] for one in place]) for place in bins]
-
-    def per_second(counts: Sequence[int]) -> list[float]:
-        totals = (sum(counts[one] for one in place) for place in bins)
-        return [total / max(span, 1e-9) for total, span in zip(totals, spans, strict=True)]
-
-    waits = true.ttft_p99_seconds.tolist()
-    panels = (
-        Panel(
-            "replicas",
-            (Line("wanted", "#222a", most("wanted"), dashed=True, level=True),),
-            (
-                Line("ready", "#2e8b6f", _last(record, bins, "ready")),
-                Line("draining", "#9cc9b9", _last(record, bins, "draining")),
-                Line("starting", "#e3a73b", _last(record, bins, "starting")),
-                Line("unschedulable", "#c8553d", _last(record, bins, "unschedulable")),
-            ),
-            height=170,
-        ),
-        Panel(
-            "requests per second",
-            (
-                Line("arriving", "#1d5fa8", per_second(true.arrived.tolist()), filled=True),
-                Line("missing the objective", "#b3261e", per_second(true.missed.tolist()), filled=True),
-            ),
-            height=90,
-        ),
-        Panel(
-            "requests in the fleet",
-            (
-                Line("pending", "#1d5fa8", most("pending")),
-                Line("pending, as seen", "#7fb0e0", most("seen_pending"), dashed=True),
-                Line("queue", "#b3261e", most("queue"), filled=True),
-            ),
-        ),
-        Panel(
-            f"P99 of the time to first token, {record.window_seconds:g} s",
-            (
-                Line("true", "#1d5fa8", [_greatest([waits[one] for one in place]) for place in bins]),
-                Line("as seen", "#e08a1e", most("seen_ttft_p99_seconds"), dashed=True),
-            ),
-            rule=("objective", objective_seconds),
-            logarithmic=True,
-            unit="s",
-        ),
-        Panel(
-            "use of the ready replicas",
-            (
-                Line("load", "#1d5fa8", mean("utilization", 100.0), filled=True),
-                Line("GPU busy ratio, as seen (modelled)", "#e08a1e", mean("seen_gpu_percent"), dashed=True),
-            ),
-            top=105.0,
-            unit="%",
-            height=90,
-        ),
-    )
-    return Figure(times, panels, tuple(_marks(record)))
-
-
-def _bins(count: int) -> list[range]:
-    """Return the places of the samples, in so many groups as can be told apart."""
-    width = max(1, math.ceil(count / _MOST_POINTS))
-    return [range(begin, min(count, begin + width)) for begin in range(0, count, width)]
-
-
-def _last(record: Record, bins: Sequence[range], name: str) -> list[float]:
-    """Return a count as it stands at the beginning of each group: stacked, maxima of several would not add up."""
-    return [float(getattr(record.samples[place[0]], name)) for place in bins]
-
-
-def _known(reduce: Callable[[list[float]], float], values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return reduce(known) if known else math.nan
-
-
-def _greatest(values: Sequence[float]) -> float:
-    return _known(max, values)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return _known(lambda known: sum(known) / len(known), values)
-
-
-def _marks(record: Record) -> Iterator[Mark]:
-    for change in record.changes:
-        title = f"{clock(change.at_seconds)}  {change.explanation}"
-        yield Mark(change.at_seconds, change.after, change.after > change.before, title)
 
 
 def _decisions(record: Record) -> Iterator[str]:
