@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, BeforeValidator, Field
 
-from autoscaler.rules.base import Count, NotNegative, Positive
+from autoscaler.quantities import FROZEN, Count, NotNegative, Positive, Replicas
 
-__all__ = ["NotNegative", "Positive"]
+__all__ = ["NotNegative", "Positive", "Replicas"]
 
 GROUP = "autoscaler.inference.dev"
 API_VERSION = "autoscaler.inference.dev/v1alpha1"
@@ -24,8 +23,6 @@ NamespaceName = Annotated[
     str, Field(strict=True, min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
 Seconds = NotNegative
-Replicas = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
-"""A whole count from 0; Kubernetes keeps it in 32 bits."""
 PositiveInt = Count
 Text = Annotated[str, Field(strict=True)]
 
@@ -41,14 +38,7 @@ EmptyIfNull = BeforeValidator(_none_is_empty)
 class DocumentModel(BaseModel):
     """A part of a document: frozen, camelCase, unknown fields refused."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        use_attribute_docstrings=True,
-    )
+    model_config = FROZEN
 
 
 class Metadata(DocumentModel):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, model_validator
 
 from autoscaler.engine.decision import Decision, Reason, Stage
 from autoscaler.engine.fleet import classify
 from autoscaler.engine.spec import Startup
+from autoscaler.quantities import FROZEN, Finite, NotNegative, Positive, Replicas
 
 if TYPE_CHECKING:
     from typing import Self
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from autoscaler.engine.proposal import Memory, Proposal
     from autoscaler.engine.state import State
 
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Replicas = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+__all__ = ["Finite", "NotNegative", "Positive", "Replicas"]
+
 SignalKey = Annotated[str, Field(strict=True, min_length=1)]
 """A key of `Observation.signals`, such as `queueDepth` or `timeToFirstToken:0.99`."""
 
@@ -44,14 +42,7 @@ class Step(NamedTuple):
 class ParametersModel(BaseModel):
     """Parameters in camelCase, unknown ones refused, nothing changed after it was read."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        use_attribute_docstrings=True,
-    )
+    model_config = FROZEN
 
 
 class PeerModel(ParametersModel, ABC):

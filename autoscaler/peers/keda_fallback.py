@@ -1,17 +1,13 @@
 """What KEDA tells its HPA instead of a metric that keeps failing.
 
-Upstream: kedacore/keda pkg/fallback/fallback.go, `GetMetricsWithFallback` and `doFallback`, and
-pkg/scaling/modifiers/formula.go for the mean target. Failures are counted when the HPA asks, so at zero replicas,
-where it does not, nothing falls back.
+Upstream: kedacore/keda pkg/fallback/fallback.go, `GetMetricsWithFallback` and `doFallback`. Failures are counted when
+the HPA asks, so at zero replicas, where it does not, nothing falls back.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import NamedTuple
 
 
 class FallbackBehavior(StrEnum):
@@ -57,8 +53,3 @@ def fallback_metric(fallback: Fallback, current: int, target: float, ready: int 
     if ready is None:
         return total
     return total / ready if ready else None
-
-
-def mean_target(targets: Sequence[float]) -> float:
-    """Return the target that a formula over several triggers falls back on: the mean of theirs, 0 of none."""
-    return sum(targets) / len(targets) if targets else 0.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel
 
 from autoscaler.engine.observation import Quality
 from autoscaler.engine.proposal import Kind, Proposal
+from autoscaler.quantities import FROZEN, Count, Finite, Name, NotNegative, Percent, Positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,14 +18,7 @@ if TYPE_CHECKING:
     from autoscaler.engine.observation import Signal
     from autoscaler.rules.iteration import Iteration
 
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-"""A number above 0; a text, a truth value, NaN or infinity is refused."""
-NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Percent = Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)]
-Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
-"""A whole number of replicas, at least 1."""
-Name = Annotated[str, Field(strict=True, min_length=1, max_length=63)]
+__all__ = ["Count", "Finite", "Name", "NotNegative", "Percent", "Positive"]
 
 
 class PolicyContext(NamedTuple):
@@ -47,14 +40,7 @@ class PolicyContext(NamedTuple):
 class Parameters(BaseModel):
     """A rule's parameters, or a part of them: camelCase, unknown ones refused, nothing changed after it was read."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        use_attribute_docstrings=True,
-    )
+    model_config = FROZEN
 
 
 class RuleModel(Parameters):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from autoscaler.cron import parse_cron, wall_clock
 from autoscaler.engine.proposal import Kind, Proposal, Role, abstain
-from autoscaler.rules.base import Count, Name, Parameters, RuleModel
-from autoscaler.rules.cron import parse_cron
+from autoscaler.quantities import Count, CronText, Name, Replicas, ZoneName  # noqa: TC001 - pydantic reads them
+from autoscaler.rules.base import Parameters, RuleModel
 
 if TYPE_CHECKING:
     from autoscaler.engine.fleet import Fleet
@@ -23,23 +22,6 @@ _LATEST = 253_000_000_000.0
 """A time in the year 9987, in UTC epoch seconds: the calendar ends soon after."""
 
 
-def _cron(text: str) -> str:
-    parse_cron(text)
-    return text
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError("must be the name of a time zone, such as UTC or Europe/Berlin") from error
-    return name
-
-
-CronText = Annotated[str, Field(strict=True, max_length=200), AfterValidator(_cron)]
-ZoneName = Annotated[str, Field(strict=True, min_length=1, max_length=64), AfterValidator(_zone)]
-
-
 class Window(Parameters):
     """From each `start` to the next `end`, and the bounds that hold meanwhile."""
 
@@ -47,7 +29,7 @@ class Window(Parameters):
     """Cron expression of five fields: `0 8 * * 1-5` is eight o'clock on workdays."""
     end: CronText
     """Cron expression. In a minute that matches both, the end counts."""
-    min_replicas: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)] = 0
+    min_replicas: Replicas = 0
     """At least this many; 0 leaves the document's minimum alone."""
     max_replicas: Count | None = None
     """At most this many. Default: the document's maximum."""
@@ -112,17 +94,3 @@ def open_window(windows: tuple[tuple[str, str], ...], time_zone: str, minute: in
 
 
 _parsed = lru_cache(maxsize=1024)(parse_cron)
-
-
-def wall_clock(minute: int, time_zone: str) -> datetime:
-    """Return what a clock in the zone shows; one that is set back stands still until its time comes again."""
-    at = datetime.fromtimestamp(minute * 60, ZoneInfo(time_zone))
-    if at.fold:
-        while _comes_twice(at):
-            at += timedelta(minutes=1)
-        at -= timedelta(minutes=1)
-    return at.replace(tzinfo=None, fold=0)
-
-
-def _comes_twice(at: datetime) -> bool:
-    return at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from autoscaler.signals.preset import Evidence, Form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from autoscaler.signals.preset import Metric, Preset, Series, Term
     from autoscaler.signals.query import Across
@@ -71,13 +71,6 @@ def evidence_query(preset: Preset, namespaces: str) -> str:
 def existing_query(names: Iterable[str]) -> str:
     """Return the query for which of these metric names Prometheus has: a vector with one `__name__` each."""
     return f'group by (__name__) ({{__name__=~"{"|".join(sorted(names))}"}})'
-
-
-def exported_names(preset: Preset) -> Iterator[str]:
-    """Yield every metric name that the preset may read, as it is exported."""
-    for series in preset.series.values():
-        for metric in series.metrics:
-            yield f"{metric.name}_bucket" if series.kind == "histogram" else metric.name
 
 
 def _label_forms(preset: Preset, namespaces: str) -> list[tuple[str, str, str, str]]:

@@ -8,7 +8,7 @@ from autoscaler.signals.backends import NIM, SGLANG, TGI, TRITON, TRITON_TENSORR
 from autoscaler.signals.exporters import CADVISOR, DCGM
 from autoscaler.signals.preset import UNITS, Form, Kind, Preset, Term
 from autoscaler.signals.presets import BACKENDS, PRESETS, resolve
-from autoscaler.signals.promql import evidence_query, existing_query, exported_names, scope, term_query
+from autoscaler.signals.promql import evidence_query, existing_query, scope, term_query
 
 RUNNING, TTFT = Term("running", Form.VALUE), Term("first_token", Form.BUCKETS)
 
@@ -145,10 +145,7 @@ def test_scope_is_left_out_when_it_would_be_too_long() -> None:
 
 
 def test_names_can_be_looked_up() -> None:
-    """Every name a preset may read can be asked for in one query."""
-    names = list(exported_names(VLLM))
-    assert "vllm:time_to_first_token_seconds_bucket" in names
-    assert "vllm:gpu_cache_usage_perc" in names
+    """Any number of names can be asked for in one query."""
     assert existing_query(["b", "a"]) == 'group by (__name__) ({__name__=~"a|b"})'
 
 

@@ -1,4 +1,4 @@
-"""Cron expressions, read backwards: when they matched last, on a wall clock.
+"""Cron expressions on the wall clock of a time zone: when they matched last, and when they match next.
 
 Five fields: minute, hour, day of month, month, day of week; `*`, `?`, lists, ranges, steps and English names; 0 and 7
 are Sunday. As with robfig/cron v3, which CronJobs and KEDA use, a day must match both day fields, unless both are
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -58,6 +59,17 @@ class Cron(NamedTuple):
                 return datetime.combine(day, newest)
         return None
 
+    def next(self, wall: datetime) -> datetime | None:
+        """Return the first minute after `wall`, a time without a zone, that matches; None in nine years."""
+        if self._on(wall.date()) and (found := self._after(wall.time())) is not None:
+            return datetime.combine(wall.date(), found)
+        first = time(self.hours[-1], self.minutes[-1])
+        for days in range(1, _HORIZON_DAYS):
+            day = wall.date() + timedelta(days)
+            if self._on(day):
+                return datetime.combine(day, first)
+        return None
+
     def _on(self, day: date) -> bool:
         if day.month not in self.months:
             return False
@@ -74,6 +86,11 @@ class Cron(NamedTuple):
                     if minute <= wall.minute:
                         return time(hour, minute)
         return None
+
+    def _after(self, wall: time) -> time | None:
+        """Return the first time of day after `wall`, to the minute."""
+        later = (time(hour, minute) for hour in reversed(self.hours) for minute in reversed(self.minutes))
+        return next((found for found in later if (found.hour, found.minute) > (wall.hour, wall.minute)), None)
 
 
 def parse_cron(text: str) -> Cron:
@@ -138,3 +155,17 @@ def _number(field: _Field, word: str) -> int:
     if word.lower() in field.words:
         return field.words.index(word.lower()) + field.first
     return int(word) if word.isdecimal() and word.isascii() and len(word) <= 2 else -1
+
+
+def wall_clock(minute: int, time_zone: str) -> datetime:
+    """Return what a clock in the zone shows; one that is set back stands still until its time comes again."""
+    at = datetime.fromtimestamp(minute * 60, ZoneInfo(time_zone))
+    if at.fold:
+        while _comes_twice(at):
+            at += timedelta(minutes=1)
+        at -= timedelta(minutes=1)
+    return at.replace(tzinfo=None, fold=0)
+
+
+def _comes_twice(at: datetime) -> bool:
+    return at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()

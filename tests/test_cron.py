@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.rules.cron import parse_cron
+from autoscaler.cron import parse_cron
 
 
 def last(text, wall):
