@@ -108,3 +108,18 @@ def test_nothing_matches_between_the_last_match_and_now(values, mask, wall):
     while at > max(found, wall - timedelta(days=2)):
         assert not matches(at)
         at -= timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "wall", "expected"),
+    [
+        ("0 8 * * *", "2026-01-12 07:59", "2026-01-12 08:00"),
+        ("0 8 * * *", "2026-01-12 08:00", "2026-01-13 08:00"),
+        ("*/20 9-10 * * *", "2026-01-12 09:40", "2026-01-12 10:00"),
+        ("30 6 * * 1-5", "2026-01-09 07:00", "2026-01-12 06:30"),
+        ("0 0 29 2 *", "2026-01-01 00:00", "2028-02-29 00:00"),
+    ],
+)
+def test_when_it_matches_next(text, wall, expected):
+    """Strictly later, as cron's own timers are set."""
+    assert parse_cron(text).next(datetime.fromisoformat(wall)) == datetime.fromisoformat(expected)

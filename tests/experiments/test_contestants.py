@@ -22,6 +22,13 @@ from autoscaler.simulator.signals import SHOWN
 from tests.documents.manifests.texts import HPA, SCALED_OBJECT, cron, external, hpa, pods, prometheus, scaled_object
 from tests.documents.texts import PEER, POLICY
 
+
+def formula(text: str, beside: str = ", name: q") -> str:
+    """A ScaledObject with a formula over one trigger."""
+    modifiers = f'minReplicaCount: 1\nadvanced: {{scalingModifiers: {{formula: "{text}", target: "3"}}}}'
+    return scaled_object(prometheus("sum(vllm:num_requests_waiting)", beside=beside), spec=modifiers)
+
+
 CPU = "{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}"
 
 
@@ -129,10 +136,18 @@ def test_what_is_not_as_in_a_cluster_is_told(only):
         (hpa(pods("queue"), CPU), ["spec.metrics[0]", "spec.metrics[1]"]),
         (scaled_object(prometheus("sum(my_queue)")), ["spec.triggers[0]", "sum(my_queue)", "no such series"]),
         (scaled_object(prometheus("avg(tgi_queue_size)")), ["shows queueDepth, but not its mean over the replicas"]),
-        (scaled_object(cron("0 8 * * *", "0 9 * * *", 2)), ["no trigger of type cron"]),
+        (scaled_object("{type: kafka, metadata: {topic: t}}"), ["no trigger of type kafka, only prometheus and cron"]),
+        (scaled_object(cron("@daily", "0 9 * * *", 2)), ["spec.triggers[0]", "needs five fields"]),
+        (scaled_object(cron("0 8 * * *", "0 9 * * *", 2, "Mars/Base")), ["must be the name of a time zone"]),
+        (
+            formula("count([q], {# > 1})"),
+            ["spec.advanced.scalingModifiers.formula", "is none of the expr language that is read here"],
+        ),
+        (formula("q + other"), ["formula: other must be one of the triggers q"]),
+        (formula("q", beside=""), ["with a formula every trigger but cpu and memory needs a name of its own"]),
         (
             scaled_object(prometheus("tgi_queue_size"), spec="advanced: {scalingModifiers: {formula: a}}"),
-            ["spec.advanced.scalingModifiers", "no formula"],
+            ["spec.advanced.scalingModifiers.target", "is required"],
         ),
         ("kind: Service", ["apiVersion"]),
         (PEER.replace("threshold: 5", "threshold: no"), ["spec.parameters.triggers[0].threshold"]),
@@ -190,3 +205,17 @@ def test_a_peer_that_cannot_live_within_the_scene_says_so(make, tmp_path):
     path.write_text(PEER.replace("    cooldownSeconds: 300\n", "    minReplicas: 90\n"))
     with pytest.raises(UsageError, match=r"theirs within .*minReplicas 90"):
         contestants(str(path), make())
+
+
+def test_a_scaled_object_with_clock_and_formula_runs_as_it_is(only, make):
+    """The window opens by the simulation's clock, and the formula sees what the query would answer."""
+    lines = []
+    keda = only(scaled_object(cron("0 8 * * *", "0 9 * * *", 2)), lines.append).decider.parameters
+    (trigger,) = keda.triggers
+    assert (trigger.type, trigger.cron.desired_replicas, trigger.cron.timezone) == ("cron", 2, "Europe/Berlin")
+    assert "midnight UTC of a Wednesday" in lines[0]
+    found = only(formula("q > 2 ? 2 * q : 0"))
+    modifiers = found.decider.parameters.modifiers
+    assert (modifiers.target, modifiers.metric_type, modifiers.activation_target) == (3.0, "AverageValue", 0.0)
+    scene = make()
+    assert replay(scene.fleet(None), found, scene.course, timer=lambda: 0.0).ticks

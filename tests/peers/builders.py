@@ -42,12 +42,14 @@ def observation(spec: int, signals: Mapping[str, float | Quality], pods: tuple |
 class Target:
     """A target whose replicas are ready at once, run by one peer."""
 
-    def __init__(self, parameters: PeerModel, spec: int, every_seconds: float | None = None) -> None:
+    def __init__(
+        self, parameters: PeerModel, spec: int, every_seconds: float | None = None, *, at: float = NOW
+    ) -> None:
         self.decider = PeerDecider(parameters)
         self.every_seconds = parameters.interval_seconds if every_seconds is None else every_seconds
         self.spec = spec
         self.state = State()
-        self.now = NOW
+        self.now = at
 
     def tick(self, signals: Mapping[str, float | Quality], **more) -> Decision:
         """Decide once, carry it out, and let one interval pass."""

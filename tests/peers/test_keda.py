@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from pydantic import ValidationError
 
 from autoscaler.engine.decision import Reason
 from autoscaler.engine.observation import Quality
-from autoscaler.peers.keda import FallbackModel, Keda, Trigger
+from autoscaler.peers.keda import CronWindow, FallbackModel, Keda, Modifiers, Trigger
 from autoscaler.peers.keda_fallback import FallbackBehavior
 from tests.peers.builders import Target
 
@@ -145,3 +148,119 @@ def test_wrong_bounds_are_refused(wrong):
     """As upstream's webhook does."""
     with pytest.raises(ValidationError):
         Keda(**wrong)
+
+
+HOURS = Trigger(
+    type="cron", cron=CronWindow(timezone="Europe/Berlin", start="0 8 * * 1-5", end="0 18 * * 1-5", desired_replicas=6)
+)
+MONDAY = datetime(2026, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+def clock(hours: float) -> float:
+    """Return a time of that Monday in Berlin, in UTC epoch seconds."""
+    return (MONDAY + timedelta(hours=hours)).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("hours", "is_open"),
+    [
+        (7.99, False),
+        (8.0, True),
+        (12.5, True),
+        (17.99, True),
+        (18.0, False),
+        (30.0, False),
+        (32.0, True),
+        (128.5, False),
+    ],
+)
+def test_a_cron_window_opens_by_the_clock_of_its_zone(hours, is_open):
+    """Eight to six on workdays; 128 hours after midnight is Saturday morning."""
+    assert HOURS.cron.is_open(clock(hours)) is is_open
+
+
+def test_where_start_and_end_match_the_next_ones_decide():
+    """Upstream reads both expressions forward: only a next start before the next end closes the window.
+
+    So here it never closes: at 8:00 the next end is today's, and at 18:00 both are tomorrow's.
+    """
+    window = CronWindow(timezone="UTC", start="0 8 * * *", end="0 8,18 * * *", desired_replicas=2)
+    at = datetime(2026, 1, 12, 8, tzinfo=UTC).timestamp()
+    assert (window.is_open(at), window.is_open(at + 10 * 3600)) == (True, True)
+
+
+def test_a_cron_trigger_wakes_and_sizes_and_lets_go():
+    """Zero to one at eight, six a moment later, and zero 300 s after the window closed."""
+    target = Target(keda(HOURS), 0, at=clock(8.0) - 60)
+    assert target.run(240.0, lambda _: {})[-1] == 6
+    target = Target(keda(HOURS), 6, at=clock(18.0) - 60)
+    counts = target.run(600.0, lambda _: {})
+    assert counts[:3] == [6, 6, 6]
+    assert counts[-1] == 0
+
+
+def test_without_its_window_a_cron_trigger_asks_for_one():
+    """Upstream's default: beside it, the queue still decides."""
+    target = Target(keda(HOURS, QUEUE), 1, at=clock(3.0))
+    assert target.tick({"queueDepth": 0.0}).replicas == 1
+    assert target.run(60.0, lambda _: {"queueDepth": 15.0})[-1] == 3
+
+
+def named(name: str, signal: str, **more) -> Trigger:
+    """Return a query that a formula knows by its name."""
+    return Trigger(name=name, signals=(signal,), threshold=1.0, **more)
+
+
+BOTH = (named("waiting", "queueDepth"), named("running", "pendingRequests"))
+
+
+def test_a_formula_is_the_only_metric():
+    """Ten waiting and twenty running are 40, over a target of 8 a replica: five; each alone would ask for more."""
+    modifiers = Modifiers(formula="2 * waiting + max(running, 5)", target=8.0)
+    target = Target(keda(*BOTH, modifiers=modifiers), 4)
+    assert target.tick({"queueDepth": 10.0, "pendingRequests": 20.0}).replicas == 5
+
+
+def test_a_formula_decides_what_is_active():
+    """Above its own activation target, whatever the triggers say of themselves."""
+    modifiers = Modifiers(formula="waiting + running", target=8.0, activation_target=10.0)
+    peer = keda(*BOTH, modifiers=modifiers)
+    assert Target(peer, 0).tick({"queueDepth": 4.0, "pendingRequests": 6.0}).replicas == 0
+    assert Target(peer, 0).tick({"queueDepth": 4.0, "pendingRequests": 6.1}).replicas == 1
+
+
+def test_a_formula_sees_the_querys_own_unit():
+    """A KV cache of 80 % is 0.8 to a query of vLLM's gauge."""
+    cache = Trigger(name="kv", signals=("kvCacheUtilization",), threshold=50.0, scale=100.0)
+    modifiers = Modifiers(formula="kv > 0.75 ? 6 : 1", target=1.0)
+    target = Target(keda(cache, modifiers=modifiers), 3)
+    assert target.tick({"kvCacheUtilization": 80.0}).replicas == 6
+
+
+@pytest.mark.parametrize("formula", ["waiting + running", "waiting / running"])
+def test_a_formula_that_cannot_be_computed_falls_back(formula):
+    """A query fails, or it divides by zero: after more failures than allowed 7 replicas stand in."""
+    fallback = FallbackModel(failure_threshold=2, replicas=7)
+    modifiers = Modifiers(formula=formula, target=8.0)
+    target = Target(keda(*BOTH, modifiers=modifiers, fallback=fallback), 4)
+    seen = {"queueDepth": 1.0, "pendingRequests": Quality.ERROR if "+" in formula else 0.0}
+    assert target.run(60.0, lambda _: seen) == [4, 4, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: keda(named("a", "queueDepth"), modifiers=Modifiers(formula="a + b", target=1.0)), "b must be one of"),
+        (lambda: keda(QUEUE, modifiers=Modifiers(formula="1", target=1.0)), "needs a name of its own"),
+        (lambda: Modifiers(formula="a >", target=1.0), "ends too early"),
+        (lambda: Trigger(type="cron"), "needs cron"),
+        (lambda: Trigger(type="cron", cron=HOURS.cron, signals=("queueDepth",)), "has no signals"),
+        (lambda: Trigger(signals=("queueDepth",)), "needs threshold"),
+        (lambda: Trigger(threshold=3.0), "needs signals"),
+        (lambda: CronWindow(timezone="UTC", start="0 1 * * *", end="0 1 * * *", desired_replicas=1), "must differ"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(make, says):
+    """Names that nobody has, and parts that belong to another type."""
+    with pytest.raises(ValidationError, match=says):
+        make()

@@ -231,3 +231,31 @@ class TestAibrix:
     def test_at_zero_with_a_minimum_above_it_is_off(self):
         """As with an HPA."""
         assert Target(Aibrix(), 0).tick({"kvCacheUtilization": 90.0}).reason is Reason.OFF
+
+
+class TestAibrixKpa:
+    """AIBrix's variant of Knative's strategy, as its source reads."""
+
+    def test_the_mean_of_one_pod_is_taken_for_the_whole(self):
+        """Four pods at 60 with a target of 50 are two: upstream does not multiply with the pods."""
+        decision = Target(Aibrix(strategy="KPA"), 4).tick({"kvCacheUtilization": 60.0})
+        assert (decision.replicas, decision.trail[0].name) == (2, "kpa")
+
+    def test_more_than_half_is_never_taken_at_once(self):
+        """Eight pods at 1 of 50: four, the rate of two."""
+        assert Target(Aibrix(strategy="KPA"), 8).tick({"kvCacheUtilization": 1.0}).replicas == 4
+
+    def test_a_panic_takes_the_larger_of_both_windows(self):
+        """After 130 s at 10 a burst to 90: 60 s on, its mean is above twice the stable one and asks for two pods."""
+        calm, panic = (Target(Aibrix(strategy="KPA", panic_threshold=limit), 1) for limit in (100.0, 2.0))
+        for target in (calm, panic):
+            target.run(120.0, lambda _: {"kvCacheUtilization": 10.0})
+        seen = lambda _: {"kvCacheUtilization": 90.0}  # noqa: E731
+        assert calm.run(50.0, seen)[-1] == 1
+        assert panic.run(50.0, seen)[-1] == 2
+
+    def test_without_use_it_panics_and_still_lets_go(self):
+        """A stable mean of zero is a panic upstream, whose highest count is not kept."""
+        decision = Target(Aibrix(strategy="KPA", min_replicas=0), 1).tick({"kvCacheUtilization": 0.0})
+        assert decision.replicas == 0
+        assert decision.trail[0].why.endswith("panic")

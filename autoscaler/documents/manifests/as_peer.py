@@ -27,11 +27,11 @@ from autoscaler.engine.observation import (
 )
 from autoscaler.errors import DocumentError, Problem
 from autoscaler.peers.hpa import Hpa, HpaMetric, MetricType
-from autoscaler.peers.keda import FallbackModel, Keda, Trigger
+from autoscaler.peers.keda import CronWindow, FallbackModel, Keda, Modifiers, Trigger
 
 if TYPE_CHECKING:
     from autoscaler.documents.manifests.hpa import MetricSpec
-    from autoscaler.documents.manifests.keda import ScaledObjectManifest, TriggerManifest
+    from autoscaler.documents.manifests.keda import Advanced, ScaledObjectManifest, TriggerManifest
     from autoscaler.documents.manifests.read import Read
     from autoscaler.documents.manifests.series import Meaning
     from autoscaler.peers.base import PeerModel
@@ -44,6 +44,8 @@ KNOWN = (
 )
 FULLEST = "the simulator shows the fullest replica's KV cache, where this asks for the mean"
 _WINDOWED = (REQUEST_RATE, TOKEN_RATE, *LATENCY_SIGNALS)
+CLOCK = "the simulation begins at midnight UTC of a Wednesday, and by that clock the window opens"
+_NUMBERS = ("target", "activationTarget")
 WINDOW = "the rate's window is the scenario's, not the query's"
 
 
@@ -130,9 +132,7 @@ def _keda(read: Read, manifest: ScaledObjectManifest, problems: list[Problem], n
         else:
             triggers.append(found[0])
             notes += [Note(place, text) for text in found[1]]
-    if spec.advanced is not None and (spec.advanced.scaling_modifiers or {}).get("formula"):
-        where = ("spec", "advanced", "scalingModifiers")
-        problems.append(Problem(read.origin.at(where), ".".join(where), "", "the simulated KEDA has no formula"))
+    modifiers = _modifiers(read, spec.advanced, problems)
     if problems:
         return None
     fallback = spec.fallback
@@ -144,6 +144,7 @@ def _keda(read: Read, manifest: ScaledObjectManifest, problems: list[Problem], n
         cooldown_seconds=float(spec.cooldown_seconds),
         initial_cooldown_seconds=float(spec.initial_cooldown_period or 0),
         triggers=tuple(triggers),
+        modifiers=modifiers,
         fallback=None
         if fallback is None
         else FallbackModel(
@@ -153,15 +154,54 @@ def _keda(read: Read, manifest: ScaledObjectManifest, problems: list[Problem], n
     )
 
 
+def _modifiers(read: Read, advanced: Advanced | None, problems: list[Problem]) -> Modifiers | None:
+    """Return the formula; one that cannot be read is a problem of its place."""
+    given = {} if advanced is None else advanced.scaling_modifiers or {}
+    if not given.get("formula"):
+        return None
+    try:
+        values = {name: _number(value) if name in _NUMBERS else value for name, value in given.items()}
+        return Modifiers.model_validate(values, by_name=False)
+    except ValidationError as error:
+        where = ("spec", "advanced", "scalingModifiers")
+        for details in error.errors():
+            path = ".".join([*where, *map(str, details["loc"])])
+            allowed = "is required" if details["type"] == "missing" else details["msg"].removeprefix("Value error, ")
+            problems.append(Problem(read.origin.at(where), path, "", allowed))
+    return None
+
+
+def _number(value: object) -> object:
+    """Return what stands in quotes, as upstream wants it, as the number that it is."""
+    try:
+        return float(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else value
+    except (ValueError, OverflowError):
+        return value
+
+
+def _cron(trigger: TriggerManifest) -> tuple[Trigger, tuple[str, ...]] | str:
+    """Return the window of the clock, or what is wrong with it."""
+    words = {name: trigger.metadata[name] for name in ("timezone", "start", "end")}
+    try:
+        window = CronWindow(**words, desired_replicas=int(trigger.number("desiredReplicas")))
+    except ValidationError as error:
+        return "; ".join(details["msg"].removeprefix("Value error, ") for details in error.errors())
+    return Trigger(type="cron", name=trigger.name, cron=window), (CLOCK,)
+
+
 def _trigger(trigger: TriggerManifest, namespace: str) -> tuple[Trigger, tuple[str, ...]] | str:
     """Return the trigger with what is to be noted of it, or why there is none."""
+    if trigger.type == "cron":
+        return _cron(trigger)
     if trigger.type != "prometheus":
-        return f"the simulator has no trigger of type {trigger.type}, only prometheus"
+        return f"the simulator has no trigger of type {trigger.type}, only prometheus and cron"
     meaning = meaning_of_query(trigger.metadata["query"], namespace)
     wrong = _unseen(meaning, of_pods=False)
     if meaning is None or wrong:
         return wrong
     return Trigger(
+        name=trigger.name,
+        scale=meaning.scale,
         signals=(meaning.key,),
         threshold=trigger.number("threshold") * meaning.scale,
         activation_threshold=trigger.number("activationThreshold") * meaning.scale,
