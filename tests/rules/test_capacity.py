@@ -36,13 +36,14 @@ class Backend:
         self.now = NOW
         self.requests = 1000.0
         self.pending = 10.0
+        self.waiting = 0.0
 
     def signals(self, pending: float | None = None, quality: Quality = Quality.OK):
         values = {
             "startedRequests": self.requests,
             "promptTokens": PROMPT * self.requests,
             "generatedTokens": OUTPUT * self.requests,
-            "queueDepth": 0.0,
+            "queueDepth": self.waiting,
             "pendingRequests": self.pending if pending is None else pending,
         }
         found = [signal(key, value, quality)._replace(taken_at=self.now - 5) for key, value in values.items()]
@@ -152,7 +153,7 @@ def test_without_iteration_times_the_count_is_held_too():
 def test_a_replica_that_did_not_report_blocks_a_decrease():
     """A partial sum may raise the count and never lower it."""
     backend = Backend()
-    backend.settle(50.0, minutes=5)
+    assert not backend.settle(50.0, minutes=20).blocks_decrease
     backend.requests += 750.0
     backend.now += 15.0
     signals = backend.signals(quality=Quality.PARTIAL)
@@ -299,6 +300,26 @@ def test_a_counter_that_falls_is_no_arrival():
     before = backend.settle(50.0, minutes=10).replicas
     backend.requests = 0.0
     assert backend.tick(50.0).replicas <= before
+
+
+def test_requests_that_wait_are_demand_before_they_begin():
+    """A queue that grows by 50 a second, beside 50 a second that begin, is a hundred a second that arrive."""
+    backend, usual = Backend(), Backend()
+    for each in (backend, usual):
+        each.settle(50.0, minutes=30)
+    for _ in range(12):
+        backend.waiting += 750.0
+        backend.pending += 750.0
+        proposal = backend.tick(50.0)
+    assert "100 requests/s" in proposal.reason
+    assert proposal.replicas > usual.tick(50.0).replicas
+
+
+@pytest.mark.parametrize(("rate", "percent", "replicas"), [(13.0, 33.0, 2), (13.0, 60.0, 1), (8.0, 33.0, 1)])
+def test_two_replicas_from_a_share_on(rate, percent, replicas):
+    """13/s fill 42 % of one replica: two, unless one may be alone to beyond that; 8/s fill 26 %: one."""
+    rule = Capacity(preset="h100-llama-3.1-8b", alone_up_to_percent=percent)
+    assert Backend(rule).settle(rate, minutes=30).replicas == replicas
 
 
 def test_spares_come_on_top():

@@ -84,6 +84,24 @@ def test_what_is_needed_is_more_than_what_is_forecast_and_covers_noise():
     assert outlook.need > sorted(demands)[int(0.7 * len(demands))]
 
 
+def test_the_room_covers_what_comes_above_the_forecast():
+    """Seldom peaks of 6 above the rest take more room than seldom dips of 6 below it, which hurt nobody."""
+    random.seed(4)
+    seldom = [random.random() < 0.3 for _ in range(2000)]
+    peaks, _ = run([10.0 if one else 4.0 for one in seldom], decoding_seconds=1.0)
+    dips, _ = run([4.0 if one else 10.0 for one in seldom], decoding_seconds=1.0)
+    assert peaks.need - peaks.forecast > 1.3 * (dips.need - dips.forecast) > 0.0
+
+
+@pytest.mark.parametrize(("place", "counts"), [(99, True), (101, False)])
+def test_a_minutes_mean_is_held_against_the_forecast_for_its_middle(place, counts):
+    """Of long answers the last four bins are one: the forecast for its middle is judged."""
+    _, memory = run([5.0] * 100, decoding_seconds=60.0)
+    memory = {**memory, f"outlook.made.{place}": f"{place},1.0,1.0,5.0,5.0,0.0"}
+    _, changed = look_ahead(memory, Load(SECONDS * 101, SECONDS, 5.0, 100.0, 0.0, 60.0), 90.0)
+    assert (recall_errors({**memory, **changed}).quantile(0.999) > 2.0) is counts
+
+
 def test_noise_evens_out_while_long_answers_decode():
     """The same noise asks for less room where a request decodes for a minute than where it decodes for a second."""
     random.seed(3)

@@ -34,6 +34,11 @@ def test_only_counts_that_can_still_be_the_highest_are_kept():
     assert held([5, 3, 4], 600.0)[1] == {"held": "0.0:5,30.0:4"}
 
 
+def test_a_count_that_stays_is_one_entry():
+    """The newest of equal counts outlasts the others: memory does not grow with the window."""
+    assert held([4] * 100, 3600.0)[1] == {"held": "1485.0:4"}
+
+
 @pytest.mark.parametrize(("window_seconds", "steps"), [(120.0, 9), (300.0, 21), (80.0, 6)])
 def test_a_peak_is_let_go_just_after_the_window(window_seconds, steps):
     """One look at 9 and then 2: it is 9 for as long as the window is, its last moment included."""
