@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _SHORTEST_HOLD_SECONDS = 120.0
 _SLACK_REPLICAS, _DOWN_REPLICAS = 0.15, 0.1
 """A need this little above a whole count does not ask for one more; to do with one less it must be so far below."""
+_COMPANY, _ALONE_AGAIN = 2, 0.8
 _TOO_FEW = "too few requests seen to know their work"
 _USUAL_TTFT_SECONDS, _USUAL_TPOT_SECONDS = 2.0, 0.05
 _WORTH_SAYING = 1.25
@@ -140,8 +141,7 @@ class Capacity(RuleModel):
         horizon_seconds = fleet.startup_seconds + arrivals.BIN_SECONDS + max(0.0, now - reading.at)
         outlook, changed_outlook = look_ahead(memory, load, horizon_seconds)
         usable = self._usable(replica, outlook.need)
-        least = 2 if load.demand * 100.0 > self.alone_up_to_percent else 0
-        count, held, changed_holds = self._counts(memory, outlook, usable, least, fleet, now)
+        count, held, changed_holds = self._counts(memory, outlook, usable, fleet, now)
         reason = _reason(load, replica, outlook, usable, horizon_seconds, slowness)
         reason += f" = {count}" + (f", held at {held}" if held > count else "")
         if not outlook.settled:
@@ -156,7 +156,8 @@ class Capacity(RuleModel):
 
     def _replica(self, coefficients: Coefficients, lengths: Lengths, slowness: float) -> Replica:
         work_seconds = lengths.work_seconds(coefficients)
-        reading_share = coefficients.prompt_token_seconds * lengths.prompt_tokens / lengths.requests / work_seconds
+        reading_seconds = coefficients.prompt_token_seconds * lengths.prompt_tokens / lengths.requests
+        reading_share = reading_seconds / work_seconds if work_seconds > 0.0 else 0.0
         output_tokens = lengths.output_tokens / lengths.requests
         base_seconds = coefficients.base_seconds * slowness
         return Replica(base_seconds, self._objective[1], output_tokens, work_seconds * slowness, reading_share)
@@ -164,21 +165,26 @@ class Capacity(RuleModel):
     def _usable(self, replica: Replica, need: float) -> float:
         return replica.usable_for(need) if self.usable_percent is None else self.usable_percent / 100.0
 
+    def _company(self, demand: float, before: int) -> int:
+        """Return 2 where a single replica must not be alone; it may be again once demand is a fifth below that."""
+        alone = self.alone_up_to_percent / 100.0
+        return _COMPANY if demand > (alone if before < _COMPANY else _ALONE_AGAIN * alone) else 0
+
     def _counts(
-        self, memory: Memory, outlook: Outlook, usable: float, least: int, fleet: Fleet, now: float
+        self, memory: Memory, outlook: Outlook, usable: float, fleet: Fleet, now: float
     ) -> tuple[int, int, dict[str, str]]:
         """Return the count for the forecast, the count after the holds, and the memory entries that change.
 
         What present demand needs is held for a cold start, as a replica that goes is so long in coming back; what was
         only foreseen is held for two minutes.
         """
-        spare = self.spare_replicas
+        spare, before = self.spare_replicas, int(number(memory, "count"))
+        least = self._company(outlook.minute, before)
         count = max(least, math.ceil(outlook.need / usable + spare - _SLACK_REPLICAS))
         present = max(least, math.ceil(outlook.present / usable + spare + _DOWN_REPLICAS))
         foreseen, changed_foreseen = hold(memory, count, _SHORTEST_HOLD_SECONDS, now, "held.foreseen")
         window_seconds = max(_SHORTEST_HOLD_SECONDS, fleet.startup_seconds)
         needed, changed = hold(memory, present, window_seconds, now)
-        before = int(number(memory, "count"))
         return count, max(foreseen, min(needed, before)), {**changed_foreseen, **changed}
 
     def _last(self, memory: Memory, reading: arrivals.Reading, fleet: Fleet) -> Proposal:

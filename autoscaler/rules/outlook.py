@@ -3,7 +3,7 @@
     x    = [1, mean of a minute, mean of ten minutes, rise · h]
     F    = max(beta · x, minute + rise · h, as far as that is certain)      what demand will be in h seconds
     e    = (mean of y's last bins - F made h ago) / sqrt(F + 1)
-    need = min(F + max(Q · sqrt(F + 1), least room), 1.25 · max(F, highest demand of late))
+    need = min(F + Q · sqrt(F + 1), 1.25 · max(F, highest demand of late)), but at least minute · (1 + least room)
 
 Q is the q-quantile of e, weighted by requests and not by time: quiet hours say little of what a burst needs. Errors are
 of one bin for answers of a few tokens, and of up to a minute for long ones, whose pace evens out in between. q moves
@@ -73,6 +73,8 @@ class Load(NamedTuple):
 class Outlook(NamedTuple):
     """What is expected one horizon ahead."""
 
+    minute: float
+    """Demand of the last minute."""
     forecast: float
     need: float
     present: float
@@ -95,8 +97,9 @@ def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outl
     forecast = max(regression.predict(x), x[1] + rise)
     highest = max(load.demand, number(memory, "outlook.highest") * 0.5 ** (load.seconds / _HIGHEST_HALF_LIFE_SECONDS))
     share = _calibrate(memory, load.missed, usual, horizon_seconds)
-    headroom = _Headroom(errors.quantile(share), _least_room(horizon_seconds), highest)
-    outlook = Outlook(forecast, headroom.on(forecast), headroom.on(x[1]), share, bins >= _SETTLED)
+    headroom = _Headroom(errors.quantile(share), _CAP * highest)
+    present = max(headroom.on(x[1]), x[1] * (1.0 + _least_room(horizon_seconds)))
+    outlook = Outlook(x[1], forecast, max(headroom.on(forecast), present), present, share, bins >= _SETTLED)
     due = place + max(1, round(horizon_seconds / BIN_SECONDS))
     # what was forecast from less than a minute would teach errors that never come again
     slot = {f"outlook.made.{due % _SLOTS}": ",".join(map(repr, (due, forecast, *x)))} if bins >= _FEWEST else {}
@@ -116,13 +119,11 @@ class _Headroom(NamedTuple):
     """How much more than a demand is needed."""
 
     quantile: float
-    least_share: float
-    highest: float
+    most: float
 
     def on(self, demand: float) -> float:
         """Return demand with its room."""
-        room = max(self.quantile * math.sqrt(demand + 1.0), self.least_share * demand)
-        return min(demand + room, _CAP * max(demand, self.highest))
+        return min(demand + self.quantile * math.sqrt(demand + 1.0), max(_CAP * demand, self.most))
 
 
 def _least_room(horizon_seconds: float) -> float:
