@@ -166,7 +166,7 @@ def test_a_step_down_waits_one_cold_start():
     """After the load fell, what a replica took to start passes before the count does."""
     backend = Backend()
     high = backend.settle(200.0, minutes=300, startup_seconds=300.0).replicas
-    held = [backend.tick(10.0, startup_seconds=300.0).replicas for _ in range(60)]
+    held = [backend.tick(5.0, startup_seconds=300.0).replicas for _ in range(60)]
     assert held[:19] == [high] * 19
     assert held[22] < high
     assert held[-1] == 1
@@ -215,7 +215,6 @@ def test_a_ramp_that_doubles_the_load_in_ten_minutes_is_met_early(startup_second
     assert ramp[-1] > steady
 
 
-@pytest.mark.xfail(strict=True, reason="one bin above a third of a replica asks for a second one, the next do not")
 def test_constant_load_near_a_third_of_a_replica_is_left_alone():
     """Where a second replica begins to be worth having, noise does not fetch it and let it go again and again."""
     changes = [play(H100, steady(7.5, 3600.0, seed), 2, seed=seed).changes(600.0) for seed in range(3)]
@@ -322,6 +321,13 @@ def test_two_replicas_from_a_share_on(rate, percent, replicas):
     assert Backend(rule).settle(rate, minutes=30).replicas == replicas
 
 
+def test_a_second_replica_goes_later_than_it_came():
+    """31 % of a replica is no reason to fetch a second one, nor to let one go that is there; 23 % lets it go."""
+    backend = Backend()
+    counts = [backend.settle(rate, minutes=30).replicas for rate in (9.5, 13.0, 9.5, 7.0)]
+    assert counts == [1, 2, 2, 1]
+
+
 def test_spares_come_on_top():
     """Warm spares are whole replicas beyond what demand needs."""
     plain, spare = Backend(), Backend(RULE.model_copy(update={"spare_replicas": 2.0}))
@@ -400,9 +406,6 @@ def _paced(backend, slowness, rate=100.0, share=0.7):
     return backend.settle(rate, minutes=60, ready=ready)
 
 
-@pytest.mark.xfail(
-    raises=ZeroDivisionError, strict=True, reason="the prompt's share of no work is divided by that work"
-)
 def test_requests_without_tokens_are_no_work():
     """A backend whose token counters stand still while requests are answered: a decision, and nothing that breaks."""
     proposals, memory = [], {}
@@ -420,7 +423,6 @@ COUNTER = st.one_of(st.floats(0, 1e3), st.floats(0, 1e15), st.just(0.0))
 GARBAGE = st.lists(st.tuples(*[COUNTER] * 5, st.sampled_from([0.0, 1.0, 5.0, 15.0, 900.0, 1e7])), max_size=30)
 
 
-@pytest.mark.xfail(raises=ZeroDivisionError, strict=False, reason="finds the same division: see the test above")
 @given(GARBAGE, st.sampled_from([0, 1, 40]), st.floats(0, 1e5))
 def test_garbage_never_breaks_a_decision(readings, ready, startup_seconds):
     """Counters that fall or leap, requests without tokens, tokens without requests, clocks that stand: a decision."""
