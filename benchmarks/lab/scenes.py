@@ -175,8 +175,12 @@ _MADE: dict[str, Callable[[np.random.Generator], Trace]] = {
 
 def scene(name: str, seed: int, cold_start_seconds: float) -> Scene:
     """Return the scene: clients wait for a minute, cold starts vary by a fifth, the bill ends with the last arrival."""
+    return staged(name, traffic(name, seed), seed, cold_start_seconds)
+
+
+def staged(name: str, trace: Trace, seed: int, cold_start_seconds: float) -> Scene:
+    """Return the scene of that name with requests of one's own."""
     setting = SETTINGS[name]
-    trace = traffic(name, seed)
     preset = PRESETS[setting.preset]
     course = Course(trace.duration_seconds, setting.initial, cold_start_seconds)
     model = replica_model(setting.preset, Serving(client_timeout_seconds=60.0))
