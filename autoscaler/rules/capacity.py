@@ -93,7 +93,10 @@ class Capacity(RuleModel):
         if self.preset is None and self.iteration is None:
             found["iteration"] = context.iteration
             found["preset"] = context.preset if context.iteration is None and context.preset in PRESETS else None
-        return self.model_copy(update=found)
+        bound = self.model_copy(update=found)
+        for worked_out in ("_objective", "_coefficients", "_pending_target"):
+            bound.__dict__.pop(worked_out, None)  # of the old parameters
+        return bound
 
     @cached_property
     def needs(self) -> tuple[SignalRequest, ...]:
@@ -192,9 +195,12 @@ class Capacity(RuleModel):
         count, reason = memory.get("count"), memory.get("reason")
         if isinstance(count, int) and isinstance(reason, str):
             return Proposal(Kind.COUNT, count, reason, blocks_decrease=True)
-        if not memory and fleet.ready:
-            return Proposal(Kind.COUNT, 0, "a first look: what comes is known in 15 s", blocks_decrease=True)
-        return self._by_pending(reading)
+        proposal = self._by_pending(reading)
+        if memory or not fleet.ready:
+            return proposal
+        count = min(math.ceil(proposal.replicas), fleet.spec_replicas)
+        reason = f"a first look, what comes is known in 15 s: {reading.pending:g} pending / {self._pending_target:g}"
+        return Proposal(Kind.COUNT, count, f"{reason} = {proposal.replicas:.3g}", blocks_decrease=True)
 
     @cached_property
     def _pending_target(self) -> float:

@@ -109,6 +109,7 @@ def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outl
         "outlook.share": share,
         "outlook.usual": usual,
         "outlook.bins": bins,
+        f"outlook.made.{(place - _MINUTE) % _SLOTS}": "",
         **slot,
         **dict(zip(_SUMS, regression.sums, strict=True)),
         **store_errors(errors),
@@ -186,7 +187,7 @@ def _features(history: list[float], horizon_seconds: float) -> tuple[Vector, flo
 def _made(memory: Memory, place: int) -> tuple[float, Vector] | None:
     """Return the forecast that was made for this bin, with what it was made from."""
     text = memory.get(f"outlook.made.{place % _SLOTS}")
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not text:
         return None
     due, forecast, x0, x1, x2, x3 = map(float, text.split(","))
     return (forecast, (x0, x1, x2, x3)) if due == place else None
