@@ -3,9 +3,10 @@
 Usage: LAB_TRACES=FOLDER python -m benchmarks.lab.robustness coefficients|redraws|constant|decision
        [SCENE:COLD_START ...] [--seeds 10] [--first 0] [--jobs 1]
 
-Each prints a Markdown table. `coefficients`: iteration times of the rule's own, off by a tenth. `redraws`: arrivals,
-lengths and cold starts drawn anew. `constant`: Poisson arrivals of a constant rate for 70 minutes, at eight loads on
-and between whole replicas. `decision`: processor time of the rule alone, on what a run showed it.
+Each prints a Markdown table. `coefficients`: iteration times of one's own, off by a tenth; attainment, mean (lowest),
+and GPU-hours. `redraws`: arrivals, lengths and cold starts drawn anew. `constant`: Poisson arrivals of a constant rate
+for 70 minutes, at eight loads on and between whole replicas. `decision`: processor time of the rule alone, on what a
+run showed it.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def iteration(preset: str, base: float, rest: float) -> dict[str, float]:
     return {"baseMs": found.base_ms * base} | {name: value * rest for name, value in times.items()}
 
 
-def off(seed: int, job: tuple[str, str]) -> Figures:
-    case, which = job
+def off(job: tuple[str, str, int]) -> Figures:
+    case, which, seed = job
     place = placed(case, seed)
     own = iteration(place.preset.name, *OFF[which])
     return play(place, Variant(changes={"preset": None, "iteration": own}))
@@ -82,10 +83,14 @@ def off(seed: int, job: tuple[str, str]) -> Figures:
 
 def coefficients(arguments: argparse.Namespace, pool: ProcessPoolExecutor) -> None:
     cases = arguments.cases or OFF_CASES
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
     head(("coefficients", *(f"`{case}`" for case in cases)))
     for which in OFF:
-        found = pool.map(partial(off, arguments.first), [(case, which) for case in cases])
-        line((which, *(f"{one.attainment:.4f} / {one.gpu_hours:.2f}" for one in found)))
+        cells = []
+        for case in cases:
+            shares, hours, _ = zip(*pool.map(off, [(case, which, seed) for seed in seeds]), strict=True)
+            cells.append(f"{statistics.fmean(shares):.4f} ({min(shares):.4f}) / {statistics.fmean(hours):.2f}")
+        line((which, *cells))
 
 
 def redraws(arguments: argparse.Namespace, pool: ProcessPoolExecutor) -> None:
@@ -216,7 +221,7 @@ def main() -> None:
     parser.add_argument("what", choices=SHOWN)
     parser.add_argument("cases", nargs="*", help="such as conv:80; `constant` takes none")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first", type=int, default=0, help="the first seed, or the only one")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     with ProcessPoolExecutor(arguments.jobs) as pool:
