@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _SHORTEST_HOLD_SECONDS = 120.0
 _SLACK_REPLICAS, _DOWN_REPLICAS = 0.15, 0.1
 """A need this little above a whole count does not ask for one more; to do with one less it must be so far below."""
+_BATCH_REQUESTS = 256.0
+"""What vLLM and the simulator let into a batch."""
 _COMPANY, _ALONE_AGAIN = 2, 0.8
 _TOO_FEW = "too few requests seen to know their work"
 _USUAL_TTFT_SECONDS, _USUAL_TPOT_SECONDS = 2.0, 0.05
@@ -163,7 +165,21 @@ class Capacity(RuleModel):
         reading_share = reading_seconds / work_seconds if work_seconds > 0.0 else 0.0
         output_tokens = lengths.output_tokens / lengths.requests
         base_seconds = coefficients.base_seconds * slowness
-        return Replica(base_seconds, self._objective[1], output_tokens, work_seconds * slowness, reading_share)
+        return Replica(
+            base_seconds,
+            self._objective[1],
+            output_tokens,
+            work_seconds * slowness,
+            reading_share,
+            self._most_running(lengths),
+        )
+
+    def _most_running(self, lengths: Lengths) -> float:
+        """Return how many requests of the mean length a replica holds at once, as far as its preset tells."""
+        if self.preset is None or self.iteration is not None:
+            return math.inf
+        tokens = (lengths.prompt_tokens + lengths.output_tokens) / lengths.requests
+        return min(_BATCH_REQUESTS, PRESETS[self.preset].kv_tokens / max(1.0, tokens))
 
     def _usable(self, replica: Replica, need: float) -> float:
         return replica.usable_for(need) if self.usable_percent is None else self.usable_percent / 100.0

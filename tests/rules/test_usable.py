@@ -122,3 +122,11 @@ def test_the_simulator_meets_the_objective_at_the_usable_share_and_not_far_beyon
         shares.append(fixed(preset, traffic, replicas, tpot_seconds=tpot_seconds))
     assert shares[0] >= 0.98
     assert shares[1] < 0.95
+
+
+def test_a_cache_that_holds_few_long_answers_is_what_limits():
+    """Sixty answers of 2,500 tokens decode half as fast as the pace alone would let them: the rest waits for memory."""
+    long = Replica(0.01655, 0.1, 2500.0, 0.681, 0.1)
+    assert long.usable(8.0) > 0.75
+    assert long._replace(most_running=60.0).usable(8.0) == pytest.approx(0.5, abs=0.01)
+    assert long._replace(most_running=1e6).usable(8.0) == long.usable(8.0)
