@@ -84,22 +84,28 @@ def read(signals: Mapping[str, Signal]) -> Reading | str:
 
 
 def since(memory: Memory, reading: Reading) -> Bin | None:
-    """Return what came since the reading in memory; None before the first one, and while the bin is not full.
-
-    A counter that fell began anew somewhere else, as after a change of the source: that bin is left out.
-    """
+    """Return what came since the reading in memory; None before the first one, and while the bin is not full."""
     at = number(memory, "seen.at")
     seconds = reading.at - at
     if at == 0.0 or seconds < _SHORTEST_SECONDS:
         return None
-    started = reading.started - number(memory, "seen.started")
-    prompt_tokens = reading.prompt_tokens - number(memory, "seen.prompt_tokens")
-    output_tokens = reading.output_tokens - number(memory, "seen.output_tokens")
-    if started < 0.0 or prompt_tokens < 0.0 or output_tokens < 0.0:
-        return Bin(seconds, 0.0, 0.0, 0.0, 0.0)
+    started, prompt_tokens, output_tokens = _increases(memory, reading)
     arrived = max(0.0, started + reading.waiting - number(memory, "seen.waiting"))
     running = (reading.running + number(memory, "seen.running")) / 2.0
     return Bin(seconds, arrived, started, prompt_tokens, output_tokens, running)
+
+
+def began_anew(memory: Memory, reading: Reading) -> bool:
+    """Return whether a counter fell, as after a change of the source: then nobody knows what came in between."""
+    return number(memory, "seen.at") > 0.0 and min(_increases(memory, reading)) < 0.0
+
+
+def _increases(memory: Memory, reading: Reading) -> tuple[float, float, float]:
+    return (
+        reading.started - number(memory, "seen.started"),
+        reading.prompt_tokens - number(memory, "seen.prompt_tokens"),
+        reading.output_tokens - number(memory, "seen.output_tokens"),
+    )
 
 
 def store_reading(reading: Reading) -> dict[str, float]:

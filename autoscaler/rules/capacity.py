@@ -130,9 +130,10 @@ class Capacity(RuleModel):
             proposal = size(observation.signals, PENDING_REQUESTS, self._pending_target)
             # not knowing the work of a request is no reason to let requests wait
             return proposal._replace(reason=f"{reading}; {proposal.reason}", blocks_decrease=True), memory
-        bin_ = arrivals.since(memory, reading)
+        anew = arrivals.began_anew(memory, reading)
+        bin_ = None if anew else arrivals.since(memory, reading)
         if bin_ is None:
-            changed = {} if memory else arrivals.store_reading(reading)
+            changed = arrivals.store_reading(reading) if anew or not memory else {}
             return self._last(memory, reading, fleet), {**memory, **changed}
         lengths = recall_lengths(memory).learn(bin_.started, bin_.prompt_tokens, bin_.output_tokens, bin_.seconds)
         memory = {**memory, **arrivals.store_reading(reading), **store_lengths(lengths)}
@@ -150,7 +151,7 @@ class Capacity(RuleModel):
         reason = _reason(load, replica, outlook, usable, horizon_seconds, slowness)
         reason += f" = {count}" + (f", held at {held}" if held > count else "")
         if not outlook.settled:
-            reason += ", less than ten minutes seen: nothing is lowered"
+            reason += ", less than seven minutes seen: nothing is lowered"
         memory = {**memory, **changed_pace, **changed_outlook, **changed_holds, "count": held, "reason": reason}
         figures = (
             (DEMAND_REPLICAS, load.demand), (USABLE_SHARE, usable),

@@ -471,3 +471,15 @@ def test_work_is_what_an_iteration_grows_by():
     """1000 in and 200 out of an H100 with an 8B model: 19.6 ms of prompt and 12.8 ms of decoding."""
     h100 = Coefficients(0.00642, 19.6e-6, 4e-6, 5e-8)
     assert h100.work_seconds(1000.0, 200.0) == pytest.approx(0.0196 + 0.0128)
+
+
+def test_counters_that_begin_anew_are_no_quiet_moment():
+    """A change of the source sets them back: the count stays, and what came before is not followed by a bin of nothing."""
+    backend = Backend()
+    before = backend.settle(200.0, minutes=60)
+    history = backend.memory["outlook.history"]
+    backend.requests = 0.0
+    anew = backend.tick(200.0)
+    assert (anew.replicas, anew.blocks_decrease) == (before.replicas, True)
+    assert backend.memory["outlook.history"] == history
+    assert "200 requests/s" in backend.tick(200.0).reason
