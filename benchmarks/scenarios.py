@@ -54,10 +54,10 @@ def best_fixed(scene: Scene) -> Score | None:
 
 def rows(name: str) -> list[str]:
     began = time.perf_counter()
-    scenario, folder, _ = find(name)
+    scenario, folder, beside = find(name)
     scene = make_scene(name, scenario.spec, folder=folder)
     policies = list(dict.fromkeys(["llm-interactive", *scenario.spec.policies]))
-    players = [player for policy in policies for player in contestants(policy, scene)]
+    players = [player for policy in policies for player in contestants(policy, scene, beside)]
     comparison = compare(scene, players, compiled=chosen_kernel(), timer=time.perf_counter)
     comparison = with_references(
         comparison, players, timer=time.perf_counter, compiled=chosen_kernel(), seconds_limit=20.0

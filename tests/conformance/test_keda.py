@@ -72,4 +72,3 @@ def test_gate(case):
     given = case["input"]
     fallback = Fallback(given["failure_threshold"], 1) if given["fallback_configured"] else None
     assert (given["failing"] and falls_back(fallback, given["failures"] or 0)) is case["expected"]["falls_back"]
-

@@ -474,7 +474,7 @@ def test_work_is_what_an_iteration_grows_by():
 
 
 def test_counters_that_begin_anew_are_no_quiet_moment():
-    """A change of the source sets them back: the count stays, and what came before is not followed by a bin of nothing."""
+    """A change of the source sets them back: the count stays, and no bin of nothing follows what came before."""
     backend = Backend()
     before = backend.settle(200.0, minutes=60)
     history = backend.memory["outlook.history"]
