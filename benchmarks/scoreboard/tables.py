@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.scoreboard.board import Place, cheapest
 from benchmarks.scoreboard.cases import COLD_STARTS, DEVELOPMENT, HELD_OUT, Case
-from benchmarks.scoreboard.cells import BOUND, ORACLE
+from benchmarks.scoreboard.cells import BOUND, FIXED, GRID, ORACLE
 from benchmarks.scoreboard.choose import holds
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.scoreboard.choose import Mean
 
 NONE = "-"
+NOT_PLAYED = "not played"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
@@ -58,8 +59,8 @@ def against_defaults(board: Board) -> str:
         rows.append(
             (
                 *_where(place),
-                f"{held} of {len(board.defaults(place))}",
-                rival.name if rival else "none",
+                f"{held} of {len(board.defaults(place))}" if board.defaults(place) else NONE,
+                rival.name if rival else "none" if board.defaults(place) else NOT_PLAYED,
                 pair(rival.judged if rival else None),
                 f"{statistics.fmean(cell.actions for cell in rival.cells.values()):.0f}" if rival else NONE,
                 pair(_judged(board.ours(place))),
@@ -89,12 +90,13 @@ def against_tuned(board: Board) -> str:
         chosen = board.chosen(place)
         first = min(chosen.values(), key=lambda row: row.tuned.gpu_hours if row.tuned else 0.0, default=None)
         rival, fixed, ours = cheapest(board.rivals(place)), board.fixed(place), board.ours(place)
+        tried = GRID in board.groups(place)
         rows.append(
             (
                 *_where(place),
-                _named(fixed),
-                _named(first),
-                "the same" if rival is first and rival else _named(rival),
+                _named(fixed, played=FIXED in board.groups(place)),
+                _named(first, played=tried),
+                "the same" if rival is first and rival else _named(rival, played=tried),
                 pair(_judged(ours)),
                 saving(ours, rival),
                 saving(ours, fixed),
@@ -126,9 +128,9 @@ def carried_over(board: Board) -> str:
         rows.append(
             (
                 *_where(place),
-                f"{sum(row.met for row in carried)} of {len(carried)}",
-                _named(rival),
-                _named(hindsight),
+                f"{sum(row.met for row in carried)} of {len(carried)}" if carried else NONE,
+                _named(rival, played=bool(carried)),
+                _named(hindsight, played=any(row.tuned for row in board.rows(place, GRID))),
                 pair(_judged(ours)),
                 saving(ours, rival),
                 saving(ours, hindsight),
@@ -202,7 +204,9 @@ def _judged(row: Row | None) -> Mean | None:
     return None if row is None else row.judged
 
 
-def _named(row: Row | None) -> str:
+def _named(row: Row | None, *, played: bool) -> str:
+    if not played:
+        return NOT_PLAYED
     return "none" if row is None else f"{row.name}: {pair(row.judged)}"
 
 
