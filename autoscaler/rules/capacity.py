@@ -26,7 +26,8 @@ from autoscaler.rules.outlook import Load, look_ahead
 from autoscaler.rules.pace import observe
 from autoscaler.rules.replica_presets import PRESETS
 from autoscaler.rules.usable import Replica
-from autoscaler.rules.work import Coefficients, number, recall_lengths, store_lengths
+from autoscaler.rules.whole import SHORTEST_HOLD_SECONDS, SLACK_REPLICAS, Replicas
+from autoscaler.rules.work import Coefficients, recall_lengths, store_lengths
 
 if TYPE_CHECKING:
     from typing import Self
@@ -37,12 +38,8 @@ if TYPE_CHECKING:
     from autoscaler.rules.outlook import Outlook
     from autoscaler.rules.work import Lengths
 
-_SHORTEST_HOLD_SECONDS = 120.0
-_SLACK_REPLICAS, _DOWN_REPLICAS = 0.15, 0.1
-"""A need this little above a whole count does not ask for one more; to do with one less it must be so far below."""
 _BATCH_REQUESTS = 256.0
 """What vLLM and the simulator let into a batch."""
-_COMPANY, _ALONE_AGAIN = 2, 0.8
 _TOO_FEW = "too few requests seen to know their work"
 _USUAL_TTFT_SECONDS, _USUAL_TPOT_SECONDS = 2.0, 0.05
 _WORTH_SAYING = 1.25
@@ -147,7 +144,8 @@ class Capacity(RuleModel):
         horizon_seconds = fleet.startup_seconds + arrivals.BIN_SECONDS + max(0.0, now - reading.at)
         outlook, changed_outlook = look_ahead(memory, load, horizon_seconds)
         usable = self._usable(replica, outlook.need)
-        count, held, changed_holds = self._counts(memory, outlook, usable, fleet, now)
+        replicas = Replicas(usable, self.spare_replicas, self.alone_up_to_percent / 100.0, fleet.startup_seconds)
+        count, held, changed_holds = replicas.held(memory, outlook, now)
         reason = _reason(load, replica, outlook, usable, horizon_seconds, slowness)
         reason += f" = {count}" + (f", held at {held}" if held > count else "")
         if not outlook.settled:
@@ -185,28 +183,6 @@ class Capacity(RuleModel):
     def _usable(self, replica: Replica, need: float) -> float:
         return replica.usable_for(need) if self.usable_percent is None else self.usable_percent / 100.0
 
-    def _company(self, demand: float, before: int) -> int:
-        """Return 2 where a single replica must not be alone; it may be again once demand is a fifth below that."""
-        alone = self.alone_up_to_percent / 100.0
-        return _COMPANY if demand > (alone if before < _COMPANY else _ALONE_AGAIN * alone) else 0
-
-    def _counts(
-        self, memory: Memory, outlook: Outlook, usable: float, fleet: Fleet, now: float
-    ) -> tuple[int, int, dict[str, str]]:
-        """Return the count for the forecast, the count after the holds, and the memory entries that change.
-
-        What present demand needs is held for a cold start, as a replica that goes is so long in coming back; what was
-        only foreseen is held for two minutes.
-        """
-        spare, before = self.spare_replicas, int(number(memory, "count"))
-        least = self._company(outlook.minute, before)
-        count = max(least, math.ceil(outlook.need / usable + spare - _SLACK_REPLICAS))
-        present = max(least, math.ceil(outlook.present / usable + spare + _DOWN_REPLICAS))
-        foreseen, changed_foreseen = hold(memory, count, _SHORTEST_HOLD_SECONDS, now, "held.foreseen")
-        window_seconds = max(_SHORTEST_HOLD_SECONDS, fleet.startup_seconds)
-        needed, changed = hold(memory, present, window_seconds, now)
-        return count, max(foreseen, min(needed, before)), {**changed_foreseen, **changed}
-
     def _last(self, memory: Memory, reading: arrivals.Reading, fleet: Fleet) -> Proposal:
         """Return the last count again: there is no new bin."""
         count, reason = memory.get("count"), memory.get("reason")
@@ -236,8 +212,8 @@ class Capacity(RuleModel):
         proposal = size(observation.signals, PENDING_REQUESTS, self._pending_target)
         if proposal.kind is Kind.ABSTAIN:
             return proposal, memory
-        count = math.ceil(proposal.replicas - _SLACK_REPLICAS)
-        held, changed = hold(memory, count, max(_SHORTEST_HOLD_SECONDS, fleet.startup_seconds), now)
+        count = math.ceil(proposal.replicas - SLACK_REPLICAS)
+        held, changed = hold(memory, count, max(SHORTEST_HOLD_SECONDS, fleet.startup_seconds), now)
         reason = f"neither preset nor iteration is given: {proposal.reason}"
         reason += f", held at {held}" if held > count else ""
         return proposal._replace(kind=Kind.COUNT, replicas=held, reason=reason), {**memory, **changed}

@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
-from autoscaler.rules import capacity, headroom, outlook, regression
+from autoscaler.engine.proposal import Kind
+from autoscaler.rules import capacity, headroom, outlook, regression, whole
 from autoscaler.rules.hold import hold
 from autoscaler.rules.usable import LEAST_USABLE, Replica
 from benchmarks.lab.runs import native, ours, run
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from autoscaler.engine.fleet import Fleet
-    from autoscaler.engine.proposal import Memory
+    from autoscaler.engine.observation import Observation
+    from autoscaler.engine.proposal import Memory, Proposal
     from autoscaler.experiments.scene import Scene
-    from autoscaler.rules.outlook import Outlook
     from autoscaler.rules.regression import Regression, Vector
 
 CASES = ("conv:80", "conv:300", "wcup:80", "wcup:300")
@@ -93,16 +94,19 @@ def _crude(replica: Replica, need: float) -> float:
     return max(LEAST_USABLE, 0.95 * (1.0 - replica.base_seconds / replica.tpot_seconds))
 
 
-_counts: Callable[..., tuple[int, int, dict[str, str]]] = getattr(capacity.Capacity, "_counts")  # noqa: B009 - its inside
+_propose = capacity.Capacity.propose
 
 
 def _ordered_again(
-    rule: capacity.Capacity, memory: Memory, ahead: Outlook, usable: float, fleet: Fleet, now: float
-) -> tuple[int, int, dict[str, str]]:
+    rule: capacity.Capacity, observation: Observation, fleet: Fleet, memory: Memory, now: float
+) -> tuple[Proposal, Memory]:
     """Ask for what the ready replicas lack, as if none were on their way."""
-    count, held, changed = _counts(rule, memory, ahead, usable, fleet, now)
-    lacking = max(0, held - fleet.ready)
-    return count, max(held, fleet.ready + fleet.starting + lacking) if lacking else held, changed
+    proposal, memory = _propose(rule, observation, fleet, memory, now)
+    lacking = max(0, int(proposal.replicas) - fleet.ready)
+    more = fleet.ready + fleet.starting + lacking if lacking else 0
+    if proposal.kind is not Kind.COUNT or more <= proposal.replicas:
+        return proposal, memory
+    return proposal._replace(replicas=more), {**memory, "count": more}
 
 
 _FORECAST = ((regression.Regression, "predict", _present), (outlook, "_features", _no_rise))
@@ -117,11 +121,11 @@ VARIANTS = {
     "no forecast, no headroom from errors, no least room": Variant((*_FORECAST, *_ERRORS, *_ROOM)),
     "no certain rise: the regression alone": Variant(((outlook, "_features", _no_rise),)),
     "no young ramps: one stretch of half a horizon": Variant(((outlook, "_STRETCHES", ()),)),
-    "no hold of what present demand needs": Variant(((capacity, "hold", _only_foreseen),)),
+    "no hold of what present demand needs": Variant(((whole, "hold", _only_foreseen),)),
     "no least room": Variant(_ROOM),
     "pace not learned, right preset": Variant(_STATED),
     "usable share 0.95 (1 - a/s), not the fit": Variant(((Replica, "usable_for", _crude),)),
-    "starting replicas not counted": Variant(((capacity.Capacity, "_counts", _ordered_again),)),
+    "starting replicas not counted": Variant(((capacity.Capacity, "propose", _ordered_again),)),
     "a single replica may be alone": Variant((), {"aloneUpToPercent": 100}),
     "with the latency guard": Variant((), {}, guarded=True),
     "with one spare replica": Variant((), {"spareReplicas": 1}),
