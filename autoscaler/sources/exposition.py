@@ -37,10 +37,15 @@ def parse_selector(text: str) -> Sample:
 
     SourceError when it is written otherwise.
     """
+    written = text.strip()
+    expected = f'metric {brief(text)}: name or name{{label="value"}} expected'
     try:
-        (sample,) = _parse_line(f"{text.strip()} 0")
+        (sample,) = _parse_line(f"{written} 0")
     except (SourceError, ValueError) as error:
-        raise SourceError(f'metric {brief(text)}: name or name{{label="value"}} expected') from error
+        raise SourceError(expected) from error
+    # of `name 5` the 0 was taken for its time
+    if sample.value != 0.0 or not (written == sample.name or written.endswith("}")):
+        raise SourceError(expected)
     return sample
 
 

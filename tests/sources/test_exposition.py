@@ -87,6 +87,13 @@ def test_any_text_is_samples_or_an_error(text: str) -> None:
     assert all(sample.name in ("a", "ae") for sample in samples)
 
 
+@pytest.mark.parametrize("text", ["A 5", "A 0", "A NAN", 'A{b="c"} 0', "A 5 7"])
+def test_a_sample_is_no_selector(text: str) -> None:
+    """A value behind the name is a slip of whoever wrote it, and is told."""
+    with pytest.raises(SourceError, match="name or name"):
+        parse_selector(text)
+
+
 @given(text=st.text(max_size=60))
 def test_any_text_is_a_selector_or_an_error(text: str) -> None:
     """Nothing else ever comes out of a selector."""
