@@ -139,6 +139,21 @@ class Capacity(RuleModel):
         slowness, changed_pace = observe(memory, bin_, fleet, self._coefficients, lengths)
         replica = self._replica(self._coefficients, lengths, slowness)
         missed = misses.missed_share(observation.signals, reading, bin_, *self._objective) * bin_.arrived
+        slow = _slow(slowness)
+        return self._sized({**memory, **changed_pace}, reading, bin_, replica, missed, slow, fleet, now)
+
+    def _sized(
+        self,
+        memory: Memory,
+        reading: arrivals.Reading,
+        bin_: arrivals.Bin,
+        replica: Replica,
+        missed: float,
+        slow: str,
+        fleet: Fleet,
+        now: float,
+    ) -> tuple[Proposal, Memory]:
+        """Return the count for what is known of the load and of the replica."""
         demand = bin_.rate * replica.work_seconds
         load = Load(reading.at, bin_.seconds, demand, bin_.arrived, missed, replica.allowed_seconds)
         horizon_seconds = fleet.startup_seconds + arrivals.BIN_SECONDS + max(0.0, now - reading.at)
@@ -146,11 +161,11 @@ class Capacity(RuleModel):
         usable = self._usable(replica, outlook.need)
         replicas = Replicas(usable, self.spare_replicas, self.alone_up_to_percent / 100.0, fleet.startup_seconds)
         count, held, changed_holds = replicas.held(memory, outlook, now)
-        reason = _reason(load, replica, outlook, usable, horizon_seconds, slowness)
+        reason = _reason(load, replica, outlook, usable, horizon_seconds, slow)
         reason += f" = {count}" + (f", held at {held}" if held > count else "")
         if not outlook.settled:
             reason += ", less than seven minutes seen: nothing is lowered"
-        memory = {**memory, **changed_pace, **changed_outlook, **changed_holds, "count": held, "reason": reason}
+        memory = {**memory, **changed_outlook, **changed_holds, "count": held, "reason": reason}
         figures = (
             (DEMAND_REPLICAS, load.demand), (USABLE_SHARE, usable),
             (ARRIVED_REQUESTS, load.requests), (MISSED_REQUESTS, load.missed),
@@ -219,14 +234,16 @@ class Capacity(RuleModel):
         return proposal._replace(kind=Kind.COUNT, replicas=held, reason=reason), {**memory, **changed}
 
 
-def _reason(
-    load: Load, replica: Replica, outlook: Outlook, usable: float, horizon_seconds: float, slowness: float
-) -> str:
+def _reason(load: Load, replica: Replica, outlook: Outlook, usable: float, horizon_seconds: float, slow: str) -> str:
     rate = load.requests / load.seconds
     room = outlook.need - outlook.forecast
-    reason = f"{rate:.3g} requests/s * {replica.work_seconds * 1e3:.3g} ms = {load.demand:.3g} replicas full"
-    if slowness > _WORTH_SAYING:
-        reason += f", {slowness:.1f} times as slow as stated"
-    elif slowness < 1.0 / _WORTH_SAYING:
-        reason += f", {1.0 / slowness:.1f} times as fast as stated"
+    reason = f"{rate:.3g} requests/s * {replica.work_seconds * 1e3:.3g} ms = {load.demand:.3g} replicas full{slow}"
     return f"{reason}; in {horizon_seconds:.0f} s {outlook.forecast:.3g} + {room:.3g} / {usable:.2f}"
+
+
+def _slow(slowness: float) -> str:
+    if slowness > _WORTH_SAYING:
+        return f", {slowness:.1f} times as slow as stated"
+    if slowness < 1.0 / _WORTH_SAYING:
+        return f", {1.0 / slowness:.1f} times as fast as stated"
+    return ""
