@@ -8,10 +8,10 @@ of a replica whose iterations take a at least,
     z   = 1.00 - 0.47 ln(T/w) - 0.32 ln N + 1.34 ln phi - 1.48 ln left + 0.29 ln(s · out)
 
 where w is a request's work, T = max(1 s, s · out) the time that it may decode for, N the replicas and phi the prompt's
-share of the work. Source: `benchmarks/lab/usable_share.py`, a fit to the load at which 99 % of requests met TTFT 2 s and
-s, of 233 simulated fleets of 1 to 32 replicas: every preset, objectives of 1.8 to 7 times a, mean lengths of 150 to 6,000
-and 12 to 600 tokens. Off by 5 % in the median, by 23 % at the ninth decile (prompts whose longest alone come near the
-TTFT's limit). A TTFT of less than 2 s is not in it: misses move the headroom then, not this share.
+share of the work. Source: `benchmarks/lab/usable_share.py`, a fit to the load at which 99 % of requests met TTFT 2 s
+and s, of 233 simulated fleets of 1 to 32 replicas: every preset, objectives of 1.8 to 7 times a, mean lengths of 150 to
+6,000 and 12 to 600 tokens. Off by 5 % in the median, by 23 % at the ninth decile (prompts whose longest alone come near
+the TTFT's limit). A TTFT of less than 2 s is not in it: misses move the headroom then, not this share.
 """
 
 from __future__ import annotations

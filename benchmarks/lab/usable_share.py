@@ -2,11 +2,11 @@
 
 Usage: python -m benchmarks.lab.usable_share [--fleets 260] [--jobs 2]
 
-Each fleet has a preset, an objective, lengths and a size drawn at random, Poisson arrivals, and a fixed count. The load
+Each fleet has a preset, an objective, lengths and a size drawn at random, Poisson arrivals, a fixed count. The load
 at which 99 % of its requests meet TTFT 2 s and the objective is found by bisection over two draws. Then
 `z = ln(1.08 · left / rho - 1)` is fitted to what the rule knows of a fleet, by least absolute deviations. Fleets that
-their KV cache or their batch limits are left out of the fit. The 211 left of 260 give, from the constant to the decoding
-time, 1.01, -0.47, -0.32, 1.25, -1.47 and 0.28; the rule's constants are those of the first 233 that were run.
+their KV cache or their batch limits are left out of the fit. The 211 left of 260 give, from constant to decoding time,
+1.01, -0.47, -0.32, 1.25, -1.47 and 0.28; the rule's constants are those of the first 233 that were run.
 """
 
 from __future__ import annotations
