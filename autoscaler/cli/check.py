@@ -9,9 +9,10 @@ import typer
 
 from autoscaler.cli.series import report
 from autoscaler.documents.autoscaler import InferenceAutoscaler
-from autoscaler.documents.compile import compile_all, scenario_problems
+from autoscaler.documents.compile import compile_all
 from autoscaler.documents.lint import rule_warnings, source_warnings, warnings
 from autoscaler.documents.load import Loaded, load
+from autoscaler.documents.named_policy import scenario_problems
 from autoscaler.documents.peer import PeerPolicy
 from autoscaler.documents.plugins import registry
 from autoscaler.documents.policy import ScalingPolicy

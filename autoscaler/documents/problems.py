@@ -45,6 +45,11 @@ def problems_of(
     return tuple(found)
 
 
+def problem_at(origin: Origin, location: Location, value: object, allowed: str) -> Problem:
+    """Return the problem of a value where it stands in its document; None for one that is not there."""
+    return Problem(origin.at(location), key_path(location), "" if value is None else shown(value), allowed)
+
+
 def key_path(location: Sequence[str | int]) -> str:
     """Return `spec.rules[2].targetPerReplica`."""
     path = ""

@@ -1,10 +1,16 @@
-"""Where a document's signals come from: its own queries, the backend's preset, and the gateway's for the rest."""
+"""Which signals a target asks for, and where they come from: its own queries, the backend's preset, the gateway's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.engine.observation import GATEWAY_REQUESTS
+from autoscaler.engine.observation import (
+    COMPLETED_REQUESTS,
+    GATEWAY_REQUESTS,
+    PENDING_REQUESTS,
+    QUEUE_DEPTH,
+    SignalRequest,
+)
 from autoscaler.signals.gateways import GATEWAYS, gateway_query
 from autoscaler.signals.presets import BACKENDS, resolve
 
@@ -12,8 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from autoscaler.documents.autoscaler import InferenceAutoscalerSpec
-    from autoscaler.engine.observation import SignalRequest
+    from autoscaler.engine.spec import EngineSpec
     from autoscaler.signals.query import SignalQuery
+
+EVIDENCE = (SignalRequest(PENDING_REQUESTS), SignalRequest(COMPLETED_REQUESTS))
+"""What proves idleness, and that a stream is stuck: asked for whatever the rules are."""
+SIGNS = (SignalRequest(QUEUE_DEPTH), SignalRequest(PENDING_REQUESTS))
+"""The signs of load, of which a guard takes either."""
+
+
+def wanted(spec: EngineSpec, *, waking: bool) -> tuple[SignalRequest, ...]:
+    """Return what the rules, the idle timer and the wake signal need, each once."""
+    requests = [request for rule in spec.rules for request in rule.needs]
+    requests += EVIDENCE
+    if spec.scale_to_zero is not None or waking:
+        requests.append(SignalRequest(GATEWAY_REQUESTS))
+    return tuple(dict.fromkeys(requests))
 
 
 def overrides(spec: InferenceAutoscalerSpec, requests: Iterable[SignalRequest]) -> dict[str, SignalQuery]:

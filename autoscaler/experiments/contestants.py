@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from autoscaler.documents.compile import compile_spec
+from autoscaler.documents.engine_spec import compile_spec
 from autoscaler.documents.library import SUFFIXES
 from autoscaler.documents.load import find_peer, find_policy, load, policy_names
 from autoscaler.documents.wording import close_match

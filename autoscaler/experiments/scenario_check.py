@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoscaler.documents.load import policy_names
-from autoscaler.documents.problems import key_path
-from autoscaler.documents.wording import close_match, shown
-from autoscaler.errors import Problem
+from autoscaler.documents.problems import Location, problem_at
+from autoscaler.documents.wording import close_match
 from autoscaler.simulator.coldstart import COLD_STARTS
 from autoscaler.simulator.presets import PRESETS
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from autoscaler.documents.parse import Origin
     from autoscaler.documents.policy import ScalingPolicy
     from autoscaler.documents.scenario import Scenario, Traffic
+    from autoscaler.errors import Problem
 
-Location = tuple[str | int, ...]
 _Named = tuple[Location, str, "Iterable[str]"]
 
 
@@ -35,7 +34,7 @@ def problems_of(
     for place, path in _files(scenario.spec.traffic):
         if not (folder / path).exists() and not Path(path).exists():
             allowed = f"must be a file, beside the scenario ({folder}) or in the working directory"
-            found.append(_problem(origin, place, path, allowed))
+            found.append(problem_at(origin, place, path, allowed))
     return tuple(found)
 
 
@@ -62,8 +61,4 @@ def _files(traffic: Traffic) -> Iterator[tuple[Location, str]]:
 
 
 def _unknown(origin: Origin, place: Location, name: str, known: Iterable[str]) -> Problem:
-    return _problem(origin, place, name, f"must be one of {', '.join(known)}{close_match(name, known)}")
-
-
-def _problem(origin: Origin, place: Location, value: str, allowed: str) -> Problem:
-    return Problem(origin.at(place), key_path(place), shown(value), allowed)
+    return problem_at(origin, place, name, f"must be one of {', '.join(known)}{close_match(name, known)}")

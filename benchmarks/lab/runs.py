@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from autoscaler.documents.compile import compile_spec
+from autoscaler.documents.engine_spec import compile_spec
 from autoscaler.documents.policy import ScalingPolicySpec
 from autoscaler.engine.engine import Engine
 from autoscaler.engine.observation import COMPLETED_REQUESTS, PENDING_REQUESTS, SignalRequest

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from autoscaler.documents import library
-from autoscaler.documents.compile import compile_all, compile_spec
+from autoscaler.documents.compile import compile_all
+from autoscaler.documents.engine_spec import compile_spec
 from autoscaler.documents.lint import rule_warnings
 from autoscaler.documents.load import Documents, Loaded, find_policy, load, validate
 from autoscaler.documents.parse import Origin, Raw

@@ -16,6 +16,7 @@ spec:
     gatewayRequests: {query: 'sum(llm_d_epp_flow_control_queue_size{inference_pool="llama-8b"})'}
   policyRef: {name: chat}
 """
+WAKE = "    gatewayRequests: {query: 'sum(llm_d_epp_flow_control_queue_size{inference_pool=\"llama-8b\"})'}\n"
 POLICY = """\
 apiVersion: autoscaler.inference.dev/v1alpha1
 kind: ScalingPolicy

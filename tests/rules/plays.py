@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autoscaler.documents.compile import compile_spec
+from autoscaler.documents.engine_spec import compile_spec
 from autoscaler.documents.policy import ScalingPolicySpec
 from autoscaler.engine.engine import Engine
 from autoscaler.engine.spec import Startup

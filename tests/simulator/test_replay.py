@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from autoscaler.documents.compile import compile_spec
+from autoscaler.documents.engine_spec import compile_spec
 from autoscaler.documents.load import validate
 from autoscaler.documents.parse import Origin, Raw
 from autoscaler.engine.engine import Engine
