@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoscaler.cli.options import DEFAULT_SCENARIO
 from autoscaler.documents import library
 from autoscaler.documents.load import load
 from autoscaler.documents.scenario import Scenario, TraceTraffic, Traffic
@@ -53,6 +54,18 @@ def find(name: str) -> Found:
     if problems:
         raise DocumentError(*problems)
     return Found(scenario, folder, documents.policies)
+
+
+def asked(name: str | None, trace: Path | None, rate_scale: float | None, window: tuple[float, float] | None) -> Found:
+    """Return the scenario that a command line asks for, with what it says of the trace.
+
+    Raises:
+        UsageError: there is no such scenario, or no trace to which it could apply, or the window is none.
+        DocumentError: the file is wrong, or holds none or several.
+    """
+    found = find(DEFAULT_SCENARIO if name is None else name)
+    spec = with_trace(found.scenario.spec, trace, rate_scale, window)
+    return found._replace(scenario=found.scenario.model_copy(update={"spec": spec}))
 
 
 def find_scenario(name: str) -> tuple[Scenario, Path]:

@@ -14,8 +14,9 @@ import typer
 from rich.console import Console
 
 from autoscaler.cli import outputs, scenarios
+from autoscaler.cli.options import AsJson, RateScale, ScenarioName, Window  # noqa: TC001 - typer looks them up
 from autoscaler.cli.progress import Brake, Meter, brake, meter
-from autoscaler.cli.scenarios import find_scenario, with_trace
+from autoscaler.cli.scenarios import find_scenario
 from autoscaler.experiments import preset_list
 from autoscaler.experiments.compare import Comparison, compare
 from autoscaler.experiments.contestants import contestants
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from autoscaler.cli.outputs import Outputs
+    from autoscaler.cli.scenarios import Found
     from autoscaler.experiments.scene import Scene
     from autoscaler.simulator.fleet import Advance
     from autoscaler.simulator.replay import Contestant
@@ -38,7 +40,6 @@ __all__ = ["chosen_kernel", "console", "find_scenario", "simulate"]
 
 NO_NUMBA = "AUTOSCALER_NO_NUMBA"
 """Set to anything but 0 or nothing, it keeps the kernel in plain Python."""
-DEFAULT_SCENARIO = "chat"
 INTERRUPTED = 130
 _BOUND_SECONDS = 15.0
 """How long one bound may be looked for; what is found by then is a bound too."""
@@ -54,20 +55,13 @@ class Effort(NamedTuple):
 
 
 def simulate(
-    scenario: Annotated[
-        str | None, typer.Argument(help="A scenario of the library, or a file.", show_default=DEFAULT_SCENARIO)
-    ] = None,
+    scenario: ScenarioName = None,
     trace: Annotated[
         Path | None,
         typer.Option(help="Requests from this file instead, of any format that docs/reference/traces.md has."),
     ] = None,
-    rate_scale: Annotated[
-        float | None, typer.Option(min=1e-6, max=1e6, help="Multiply the trace's arrivals per second.")
-    ] = None,
-    window: Annotated[
-        tuple[float, float] | None,
-        typer.Option(min=0, metavar="START END", help="Only this part of the trace, in seconds from its start."),
-    ] = None,
+    rate_scale: RateScale = None,
+    window: Window = None,
     policy: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,7 +87,7 @@ def simulate(
     ] = False,
     list_presets: Annotated[bool, typer.Option("--list-presets", help="List the presets, and exit.")] = False,
     list_scenarios: Annotated[bool, typer.Option("--list-scenarios", help="List the scenarios, and exit.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Replay traffic through policies, and show what each attains and costs.
 
@@ -103,33 +97,48 @@ def simulate(
         _list(presets=list_presets, as_json=as_json)
         return
     wanted = outputs.check(series, requests, report)
-    found = scenarios.find(DEFAULT_SCENARIO if scenario is None else scenario)
-    spec = with_trace(found.scenario.spec, trace, rate_scale, window)
-    cache = Cache(user_folder(os.environ))
-    make = partial(_make, partial(make_scene, found.scenario.metadata.name, spec, folder=found.folder, cache=cache))
+    found = scenarios.asked(scenario, trace, rate_scale, window)
+    make = _maker(found)
     scene = make(seed)
-    names = list(dict.fromkeys(policy or found.scenario.spec.policies))
-    players = [player for name in names for player in contestants(name, scene, found.policies, _tell)]
+    players = _players(policy, found, scene)
     effort = Effort(seeds, oracle, jobs, chosen_kernel())
     with brake() as ctrl_c, meter(ctrl_c) as bar:
         comparison = _play(scene, players, make, effort, wanted, bar, ctrl_c)
     outputs.write(comparison, found.scenario.description, wanted)
-    if as_json:
-        _print_json(comparison.to_json())
-    else:
-        render(comparison, console())
-        if scenario is None and not comparison.partial:
-            sys.stdout.write(f"other scenarios, by name or file: {', '.join(scenarios.names())}\n")
+    _show(comparison, as_json=as_json, and_others=scenario is None)
     if comparison.partial:
         raise typer.Exit(INTERRUPTED)
 
 
-def _tell(line: str) -> None:
-    typer.echo(f"autoscaler: {line}", err=True)
+def _maker(found: Found) -> Callable[[int | None], Scene]:
+    """Return what makes the scene of a seed; None for the scenario's own."""
+    name, spec = found.scenario.metadata.name, found.scenario.spec
+    cache = Cache(user_folder(os.environ))
+    return partial(_make, partial(make_scene, name, spec, folder=found.folder, cache=cache))
 
 
 def _make(make: Callable[..., Scene], seed: int | None) -> Scene:
     return make(seed=seed)
+
+
+def _players(names: Sequence[str] | None, found: Found, scene: Scene) -> list[Contestant]:
+    """Return those that are named, each once, else the scenario's own."""
+    each = dict.fromkeys(names or found.scenario.spec.policies)
+    return [player for name in each for player in contestants(name, scene, found.policies, _tell)]
+
+
+def _show(comparison: Comparison, *, as_json: bool, and_others: bool) -> None:
+    """Print the comparison, and where nothing is missing from it, which other scenarios there are."""
+    if as_json:
+        _print_json(comparison.to_json())
+        return
+    render(comparison, console())
+    if and_others and not comparison.partial:
+        sys.stdout.write(f"other scenarios, by name or file: {', '.join(scenarios.names())}\n")
+
+
+def _tell(line: str) -> None:
+    typer.echo(f"autoscaler: {line}", err=True)
 
 
 def _play(

@@ -13,9 +13,9 @@ import numpy as np
 import typer
 
 from autoscaler.cli import scenarios
+from autoscaler.cli.options import AsJson, RateScale, ScenarioName, Window  # noqa: TC001 - typer looks them up
 from autoscaler.cli.progress import brake, meter
-from autoscaler.cli.scenarios import with_trace
-from autoscaler.cli.simulate import DEFAULT_SCENARIO, INTERRUPTED, chosen_kernel, console
+from autoscaler.cli.simulate import INTERRUPTED, chosen_kernel, console
 from autoscaler.errors import UsageError
 from autoscaler.experiments.scene import make_scene
 from autoscaler.experiments.tuning import written
@@ -30,7 +30,7 @@ from autoscaler.experiments.tuning.tuner import Question, Tuner
 from autoscaler.traces.cache import Cache, user_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from autoscaler.documents.scenario import ScenarioSpec
     from autoscaler.experiments.scene import Scene
@@ -42,9 +42,7 @@ DEFAULT_POLICY = "llm-interactive"
 
 
 def tune(
-    scenario: Annotated[
-        str | None, typer.Argument(help="A scenario of the library, or a file.", show_default=DEFAULT_SCENARIO)
-    ] = None,
+    scenario: ScenarioName = None,
     policy: Annotated[
         str,
         typer.Option(help="What to begin with: a policy or peer of the library, fixed:N, or a file with exactly one."),
@@ -65,13 +63,8 @@ def tune(
     judge_seeds: Annotated[int, typer.Option(min=0, max=100, help="Further redraws on which it is judged.")] = 2,
     seed: Annotated[int | None, typer.Option(min=0, max=2**31, help="The first one; the scenario's own.")] = None,
     trace: Annotated[Path | None, typer.Option(help="Requests from this file instead, as for simulate.")] = None,
-    rate_scale: Annotated[
-        float | None, typer.Option(min=1e-6, max=1e6, help="Multiply the trace's arrivals per second.")
-    ] = None,
-    window: Annotated[
-        tuple[float, float] | None,
-        typer.Option(min=0, metavar="START END", help="Only this part of the trace, in seconds from its start."),
-    ] = None,
+    rate_scale: RateScale = None,
+    window: Window = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
     storage: Annotated[
         str | None, typer.Option(metavar="URL", help="Where Optuna keeps a search, to go on later: sqlite:///FILE.")
@@ -79,7 +72,7 @@ def tune(
     out: Annotated[Path | None, typer.Option(help="Write the chosen setting to this .yaml, as a document.")] = None,
     *,
     force: Annotated[bool, typer.Option("--force", help="Let --out write over a file.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look for the cheapest setting of a policy that meets the objective, and judge it on other draws.
 
@@ -87,31 +80,36 @@ def tune(
     what was found so far.
     """
     written.check_out(out, force=force)
-    found = scenarios.find(DEFAULT_SCENARIO if scenario is None else scenario)
-    spec = with_trace(found.scenario.spec, trace, rate_scale, window)
+    found = scenarios.asked(scenario, trace, rate_scale, window)
+    spec = found.scenario.spec
     draw = partial(make, found.scenario.metadata.name, spec, found.folder)
     subject = find_subject(policy, found.policies)
     first = spec.seed if seed is None else seed
     scene = draw(first)
     contestant(subject.document, subject.origin, scene, _tell)
+    tuned, judged = _seeds(first, seeds, judge_seeds)
     varied = _varied(vary, subject, scene)
-    last = first + seeds + judge_seeds
-    judges = tuple(range(first + seeds, last))
-    draws = tuple(range(first, first + seeds))
-    question = Question(subject, varied, target / 100.0, draws, judges, scene.max_replicas, max(1, jobs))
+    question = Question(subject, varied, target / 100.0, tuned, judged, scene.max_replicas, max(1, jobs))
     search, at_once = _search(question, trials, storage, spec, jobs)
-    if spec.traffic.generator is None and _alike(scene, draw(first + 1)):
-        _tell("recorded requests are the same for every seed: only cold starts and router are drawn again")
+    _warn_of_the_same(spec, scene, draw)
     tuning = _play(question._replace(at_once=at_once), search, scene, draw, jobs)
-    if as_json:
-        sys.stdout.write(json.dumps(written.to_json(tuning, scene), allow_nan=False) + "\n")
-    else:
-        render(tuning, scene, console())
+    _show(tuning, scene, as_json=as_json)
     _finish(tuning, scene, out)
+
+
+def _seeds(first: int, tuned: int, judged: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the seeds by which a setting is chosen, and the next ones, on which it is judged."""
+    return tuple(range(first, first + tuned)), tuple(range(first + tuned, first + tuned + judged))
 
 
 def _tell(line: str) -> None:
     typer.echo(f"autoscaler: {line}", err=True)
+
+
+def _warn_of_the_same(spec: ScenarioSpec, scene: Scene, draw: Callable[[int], Scene]) -> None:
+    """Say so where another seed has the same requests."""
+    if spec.traffic.generator is None and _alike(scene, draw(scene.seed + 1)):
+        _tell("recorded requests are the same for every seed: only cold starts and router are drawn again")
 
 
 def _alike(one: Scene, other: Scene) -> bool:
@@ -168,6 +166,13 @@ def _play(question: Question, search: Search, scene: Scene, draw: partial[Scene]
             return Tuner(question, players, valid, bar).tune(search)
         finally:
             players.close()
+
+
+def _show(tuning: Tuning, scene: Scene, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(written.to_json(tuning, scene), allow_nan=False) + "\n")
+    else:
+        render(tuning, scene, console())
 
 
 def _finish(tuning: Tuning, scene: Scene, out: Path | None) -> None:
