@@ -51,6 +51,7 @@ from autoscaler.experiments.bound_program import Fleet, solve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autoscaler.experiments.bound_presence import Calls
     from autoscaler.experiments.scene import Objective, Scene
     from autoscaler.simulator.layout import Model
     from autoscaler.traces.trace import Trace
@@ -107,24 +108,44 @@ def bound_gpu_hours(
     allowed = allowed_misses(len(trace.arrival_seconds), attainment) - impossible
     if allowed < 0:
         return Bound(math.inf, "unattainable", timer() - began)
-    minimum = min(minimum_replicas, initial_replicas)
-    floor = minimum * horizon_seconds
-    if minimum == 0:
-        wait = objective.ttft_seconds + SLACK_SECONDS
-        floor = presence_seconds(present, wait, cold_start_seconds, allowed, manned=initial_replicas > 0)
+    fleet = Fleet(cold_start_seconds, initial_replicas, min(minimum_replicas, initial_replicas))
+    floor = _least_seconds(present, objective, fleet, horizon_seconds, allowed)
     if not len(present.arrival):
         return Bound(floor * gpus_per_replica / 3600, "optimal", timer() - began)
-    status, solved = "failed", 0
-    fleet = Fleet(cold_start_seconds, initial_replicas, minimum)
+
+    def solution(grid: Grid) -> float | None:
+        return solve(gather(trace, model, objective, span, grid), grid, fleet, allowed, seconds_limit)
+
+    solved = _replica_seconds(solution, horizon_seconds, windows)
+    floor = max(floor, solved.replica_seconds)
+    status = "unattainable" if floor == math.inf else solved.status
+    return Bound(floor * gpus_per_replica / 3600, status, timer() - began, solved.windows)
+
+
+class _Solved(NamedTuple):
+    """What the first program says that is solved in time."""
+
+    replica_seconds: float
+    status: str
+    windows: int
+
+
+def _replica_seconds(solution: Callable[[Grid], float | None], horizon_seconds: float, windows: int) -> _Solved:
+    """Return the replica seconds of a program with as many windows as can be solved; 0 where none can."""
     for count in (windows, windows // 4, windows // 16):
         grid = Grid(horizon_seconds / max(1, count), max(1, count))
-        solution = solve(gather(trace, model, objective, span, grid), grid, fleet, allowed, seconds_limit)
-        if solution is not None:
-            floor = max(floor, solution * grid.window_seconds)
-            status, solved = "optimal" if count == windows else "coarse", grid.windows
-            break
-    status = "unattainable" if floor == math.inf else status
-    return Bound(floor * gpus_per_replica / 3600, status, timer() - began, solved)
+        found = solution(grid)
+        if found is not None:
+            return _Solved(found * grid.window_seconds, "optimal" if count == windows else "coarse", grid.windows)
+    return _Solved(0.0, "failed", 0)
+
+
+def _least_seconds(present: Calls, objective: Objective, fleet: Fleet, horizon_seconds: float, allowed: int) -> float:
+    """Return the replica seconds that are needed without any program: by the minimum, else for somebody to be there."""
+    if fleet.minimum:
+        return fleet.minimum * horizon_seconds
+    wait = objective.ttft_seconds + SLACK_SECONDS
+    return presence_seconds(present, wait, fleet.cold_start_seconds, allowed, manned=fleet.initial > 0)
 
 
 def _windows(requests: int, horizon_seconds: float) -> int:
