@@ -6,16 +6,17 @@ import math
 import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.scoreboard.board import cheapest
+from benchmarks.scoreboard.board import Board, cheapest
 from benchmarks.scoreboard.cases import DEVELOPMENT, HELD_OUT
 from benchmarks.scoreboard.cells import FIXED, ORACLE, UNMET
 from benchmarks.scoreboard.choose import holds
 from benchmarks.scoreboard.tables import places, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from benchmarks.scoreboard.board import Board, Place, Row
+    from benchmarks.scoreboard.board import Place, Row
+    from benchmarks.scoreboard.cases import Case
 
 FLASH, CHAT, WEEKLY, CONSTANT, BURSTY, SURGES = "flash crowd", "chat", "weekly", "constant", "bursty", "surges"
 SMOOTH = (CHAT, WEEKLY, CONSTANT, FLASH)
@@ -81,72 +82,71 @@ def claims(board: Board) -> str:
 
 
 def _costs(board: Board) -> Iterator[Claim]:
-    def among(
-        kinds: Collection[str], rival: Callable[[Place], Row | None], *, held_out: bool = False
-    ) -> list[Measured]:
-        cases = [one for one in (HELD_OUT if held_out else DEVELOPMENT) if one.kind in kinds]
-        there = [(place, _extra(board.ours(place), rival(place))) for place in places(cases, board)]
-        return [Measured(extra, place) for place, extra in there if extra is not None]
-
-    def default(place: Place) -> Row | None:
-        return cheapest(board.defaults(place))
-
-    def moving(place: Place) -> Row | None:
-        return cheapest(row for row in board.defaults(place) if any(cell.actions for cell in row.cells.values()))
-
-    def tuned(place: Place) -> Row | None:
-        return cheapest(board.rivals(place))
-
-    def carried(place: Place) -> Row | None:
-        return cheapest(board.carried(place))
-
-    yield Claim(
-        "cost against the cheapest default that met 99 %",
-        "-65 % each",
-        among((CHAT, FLASH, WEEKLY), default),
-        None,
-        -0.65,
-    )
-    yield Claim(
-        "the same, of the defaults that change the count at all",
-        "-65 % each",
-        among((CHAT, FLASH, WEEKLY), moving),
-        None,
-        -0.65,
-    )
-    yield Claim(
-        "cost against the best tuned peer or fixed fleet that held 99 %",
-        "-10 % in the mean, +5 % at most",
-        among(SMOOTH, tuned),
-        -0.10,
-        0.05,
-    )
-    yield Claim(
-        "cost against the best peer or fleet with settings carried over",
-        "-12 % in the mean",
-        among((FLASH, WEEKLY), carried, held_out=True),
-        -0.12,
-        None,
-    )
+    yield from _against_rivals(board)
     for kind, most in ((FLASH, 1.10), (CHAT, 1.20), (WEEKLY, 1.20), (CONSTANT, 1.00), (BURSTY, 1.40)):
-        cases = [one for one in (*DEVELOPMENT, *HELD_OUT) if one.kind == kind]
-        yield Claim(
-            f"cost over that of the oracle, {kind}",
-            f"{most:.2f} each",
-            [Measured(ratio, place) for place in places(cases, board) if (ratio := _over_oracle(board, place))],
-            None,
-            most,
-            percent=False,
-        )
-    yield Claim("cost against the best fixed fleet, bursty", "+0 % each", among((BURSTY,), board.fixed), None, 0.0)
-    yield Claim(
-        "cost against the fixed fleet carried over, bursty",
-        "+0 % each",
-        among((BURSTY,), lambda place: _fixed(board.carried(place)), held_out=True),
-        None,
-        0.0,
-    )
-    yield Claim("cost against the best fixed fleet, surges", "+10 % each", among((SURGES,), board.fixed), None, 0.10)
+        yield _against_oracle(board, kind, most)
+    yield from _against_fixed(board)
+
+
+def _against_rivals(board: Board) -> Iterator[Claim]:
+    lively = (CHAT, FLASH, WEEKLY)
+    what = "cost against the cheapest default that met 99 %"
+    yield Claim(what, "-65 % each", _among(board, lively, _default), None, -0.65)
+    what = "the same, of the defaults that change the count at all"
+    yield Claim(what, "-65 % each", _among(board, lively, _moving), None, -0.65)
+    what = "cost against the best tuned peer or fixed fleet that held 99 %"
+    yield Claim(what, "-10 % in the mean, +5 % at most", _among(board, SMOOTH, _tuned), -0.10, 0.05)
+    what = "cost against the best peer or fleet with settings carried over"
+    found = _among(board, (FLASH, WEEKLY), _carried, HELD_OUT)
+    yield Claim(what, "-12 % in the mean", found, -0.12, None)
+
+
+def _against_oracle(board: Board, kind: str, most: float) -> Claim:
+    cases = [one for one in (*DEVELOPMENT, *HELD_OUT) if one.kind == kind]
+    ratios = [(place, _over_oracle(board, place)) for place in places(cases, board)]
+    found = [Measured(ratio, place) for place, ratio in ratios if ratio is not None]
+    return Claim(f"cost over that of the oracle, {kind}", f"{most:.2f} each", found, None, most, percent=False)
+
+
+def _against_fixed(board: Board) -> Iterator[Claim]:
+    what = "cost against the best fixed fleet, bursty"
+    yield Claim(what, "+0 % each", _among(board, (BURSTY,), Board.fixed), None, 0.0)
+    what = "cost against the fixed fleet carried over, bursty"
+    yield Claim(what, "+0 % each", _among(board, (BURSTY,), _fixed_carried, HELD_OUT), None, 0.0)
+    what = "cost against the best fixed fleet, surges"
+    yield Claim(what, "+10 % each", _among(board, (SURGES,), Board.fixed), None, 0.10)
+
+
+def _among(
+    board: Board,
+    kinds: Collection[str],
+    rival: Callable[[Board, Place], Row | None],
+    cases: Iterable[Case] = DEVELOPMENT,
+) -> list[Measured]:
+    """Return by what share ours is dearer than the rival, wherever both were played in a case of the kinds."""
+    there = places([one for one in cases if one.kind in kinds], board)
+    extras = [(place, _extra(board.ours(place), rival(board, place))) for place in there]
+    return [Measured(extra, place) for place, extra in extras if extra is not None]
+
+
+def _default(board: Board, place: Place) -> Row | None:
+    return cheapest(board.defaults(place))
+
+
+def _moving(board: Board, place: Place) -> Row | None:
+    return cheapest(row for row in board.defaults(place) if any(cell.actions for cell in row.cells.values()))
+
+
+def _tuned(board: Board, place: Place) -> Row | None:
+    return cheapest(board.rivals(place))
+
+
+def _carried(board: Board, place: Place) -> Row | None:
+    return cheapest(board.carried(place))
+
+
+def _fixed_carried(board: Board, place: Place) -> Row | None:
+    return next((row for row in board.carried(place) if row.decider == FIXED), None)
 
 
 def _attainment(board: Board) -> Iterator[tuple[str, str, str, str, str]]:
@@ -191,7 +191,3 @@ def _over_oracle(board: Board, place: Place) -> float | None:
     if cell is None or oracle is None or oracle.note.startswith(UNMET):
         return None
     return cell.gpu_hours / oracle.gpu_hours if holds(cell.attainment) else math.inf
-
-
-def _fixed(rows: list[Row]) -> Row | None:
-    return next((row for row in rows if row.decider == FIXED), None)
