@@ -17,7 +17,8 @@ from scipy.optimize import nnls
 
 from autoscaler.experiments.closed_loop import ClosedLoop, closed_loop
 from autoscaler.simulator import kernel
-from autoscaler.simulator.layout import UNLIMITED, Model, histogram_bounds
+from autoscaler.simulator.arrays import histogram_bounds
+from autoscaler.simulator.layout import UNLIMITED, Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,12 +10,8 @@ import numpy as np
 
 from autoscaler.errors import TraceError
 from autoscaler.simulator import kernel
-from autoscaler.simulator.layout import (
+from autoscaler.simulator.arrays import (
     WHOLE,
-    Book,
-    Fleet,
-    Model,
-    Requests,
     grow_fleet,
     grown,
     joined,
@@ -31,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike
+
+    from autoscaler.simulator.layout import Book, Fleet, Model, Requests
 
 __all__ = [
     "Advance",

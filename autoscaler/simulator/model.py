@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from autoscaler.errors import UsageError
 from autoscaler.simulator import kernel
+from autoscaler.simulator.arrays import histogram_bounds
 from autoscaler.simulator.buckets import BUCKETS
-from autoscaler.simulator.layout import UNLIMITED, Model, histogram_bounds
+from autoscaler.simulator.layout import UNLIMITED, Model
 from autoscaler.simulator.presets import PRESETS
 
 ROUTERS = {

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+from autoscaler.simulator.arrays import histogram_bounds
 from autoscaler.simulator.fleet import SimulatedFleet
-from autoscaler.simulator.layout import UNLIMITED, Model, histogram_bounds
+from autoscaler.simulator.layout import UNLIMITED, Model
 
 BOUNDS = histogram_bounds((0.1, 1.0, 10.0), (0.05, 0.5, 5.0, 50.0), (1.0, 10.0))
 OUTCOMES = ("pending", "completed", "rejected", "timed out", "failed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from autoscaler.simulator import kernel
-from autoscaler.simulator.layout import histogram_bounds
+from autoscaler.simulator.arrays import histogram_bounds
 from autoscaler.simulator.model import replica_model
 
 BOUNDS = histogram_bounds((1.0,), (1.0,), (1.0,))
