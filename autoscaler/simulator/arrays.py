@@ -22,7 +22,7 @@ _FLOATS = frozenset(
     }
 )  # fmt: skip
 _LISTS = frozenset({"heap", "fresh", "fresh_generated", "stack", "stack_generated"})
-WHOLE = frozenset({"routable", "loads", "events"})
+_WHOLE = frozenset({"routable", "loads", "events"})
 """Arrays of the whole fleet: what stands at a slot's place in them is not the slot's own."""
 Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 Arrays = TypeVar("Arrays", Requests, Fleet, Book, Model)
@@ -44,11 +44,25 @@ def new_fleet(slots: int, max_sequences: int, bounds: int) -> Fleet:
 
 def grow_fleet(fleet: Fleet, slots: int) -> Fleet:
     """Return the same fleet with room for `slots` replicas; its trees must be built anew."""
-    before = len(fleet.state)
-    blank = new_fleet(slots, len(fleet.heap) // before, len(fleet.histograms) // before)
+    blank = _alike(fleet, slots)
     for old, new in zip(fleet, blank, strict=True):
         new[: len(old)] = old
     return blank
+
+
+def blank_slot(fleet: Fleet, slot: int) -> None:
+    """Make a slot as it was before any replica had it."""
+    slots = len(fleet.state)
+    for name, values, fresh in zip(fleet._fields, fleet, _alike(fleet, 1), strict=True):
+        if name not in _WHOLE:
+            width = len(values) // slots
+            values[slot * width : (slot + 1) * width] = fresh
+
+
+def _alike(fleet: Fleet, slots: int) -> Fleet:
+    """Return a fleet of absent replicas that are like those of another one."""
+    before = len(fleet.state)
+    return new_fleet(slots, len(fleet.heap) // before, len(fleet.histograms) // before)
 
 
 def new_book(seed: int) -> Book:

@@ -10,17 +10,9 @@ import numpy as np
 
 from autoscaler.errors import TraceError
 from autoscaler.simulator import kernel
-from autoscaler.simulator.arrays import (
-    WHOLE,
-    grow_fleet,
-    grown,
-    joined,
-    new_book,
-    new_fleet,
-    new_requests,
-    plain,
-)
+from autoscaler.simulator.arrays import joined, new_book, new_requests, plain
 from autoscaler.simulator.look import snapshot, views
+from autoscaler.simulator.slots import Slots
 from autoscaler.simulator.views import Entry, Histogram, Lifetime, ReplicaState, ReplicaView, Results, Snapshot, States
 
 if TYPE_CHECKING:
@@ -74,17 +66,10 @@ class SimulatedFleet:
         self.model = model
         self._startup_seconds = startup_seconds
         self._compiled = compiled
-        self._fleet = new_fleet(8, model.max_sequences, len(model.bounds))
-        self._numbers = np.full(8, -1, np.int64)
-        self._created_at = np.zeros(8)
         self._book = new_book(seed)
+        self._slots = Slots(model, self._book)
         nothing = np.empty(0, np.int32)
         self._requests = new_requests(np.empty(0), nothing, nothing, retries=model.retries)
-        self._created = 0
-        self._past: list[Lifetime] = []
-        self._past_busy_seconds = 0.0
-        self._past_iterations = 0
-        self._past_preemptions = 0
         self._views: tuple[Model, Fleet, Requests, Book] | None = None
 
     @property
@@ -139,13 +124,13 @@ class SimulatedFleet:
         if until_seconds < self.now:
             return
         if self._compiled is not None:
-            self._compiled(self.model, self._fleet, self._requests, self._book, float(until_seconds))
+            self._compiled(self.model, self._slots.arrays, self._requests, self._book, float(until_seconds))
             return
         kernel.advance(*self._plain(), float(until_seconds))
 
     def _plain(self) -> tuple[Model, Fleet, Requests, Book]:
         if self._views is None:
-            self._views = (plain(self.model), plain(self._fleet), plain(self._requests), plain(self._book))
+            self._views = (plain(self.model), plain(self._slots.arrays), plain(self._requests), plain(self._book))
         return self._views
 
     def next_event(self) -> float:
@@ -157,7 +142,7 @@ class SimulatedFleet:
         following, ready = int(self._book.counts[kernel.NEXT]), float(self._book.times[kernel.NEXT_READY])
         arrival = float(self._requests.arrival[following]) if following < self.loaded else math.inf
         again = float(self._requests.due[self._requests.again[0]]) if self._book.counts[kernel.RETRYING] else math.inf
-        at = min(float(self._fleet.next_event.min()), ready, arrival, again)
+        at = min(float(self._slots.arrays.next_event.min()), ready, arrival, again)
         return max(at, math.nextafter(self.now, math.inf))
 
     def scale_to(self, replicas: int, now: float) -> None:
@@ -167,13 +152,12 @@ class SimulatedFleet:
         drain.
         """
         self.advance(now)
-        live = np.flatnonzero(np.isin(self._fleet.state, (kernel.STARTING, kernel.READY)))
-        for _ in range(replicas - len(live)):
+        live = len(self._slots.live())
+        for _ in range(replicas - live):
             self._create(now)
-        if replicas < len(live):
-            order = sorted(live.tolist(), key=self._expendable)
-            for slot in order[: len(live) - replicas]:
-                self._remove(slot, now)
+        if replicas < live:
+            for slot in self._slots.most_expendable()[: live - replicas]:
+                self._slots.stop(slot, now)
         self._refresh_book()
 
     def fail(self, replicas: int, now: float) -> None:
@@ -182,73 +166,24 @@ class SimulatedFleet:
         Each request fails, or its client tries again. Nothing takes the replicas' place by itself.
         """
         self.advance(now)
-        live = np.flatnonzero(np.isin(self._fleet.state, (kernel.STARTING, kernel.READY)))
-        order = sorted(
-            live.tolist(), key=lambda slot: (self._fleet.state[slot] == kernel.STARTING, self._numbers[slot])
-        )
-        for slot in order[:replicas]:
-            if self._fleet.state[slot] == kernel.STARTING:
-                self._remove(slot, now)
+        for slot in self._slots.longest_serving()[:replicas]:
+            if self._slots.is_starting(slot):
+                self._slots.stop(slot, now)
             else:
                 kernel.fail(*self._plain(), slot, now)
         self._refresh_book()
 
-    def _expendable(self, slot: int) -> tuple[bool, int, int]:
-        starting = self._fleet.state[slot] == kernel.STARTING
-        return not starting, 0 if starting else int(self._fleet.outstanding[slot]), -int(self._numbers[slot])
-
     def _create(self, now: float) -> None:
-        slot = self._free_slot()
-        self._numbers[slot] = self._created
-        self._created += 1
-        self._created_at[slot] = now
-        self._fleet.state[slot] = kernel.STARTING
         startup_seconds = next(self._startup_seconds)
-        self._fleet.ready_at[slot] = now + startup_seconds
+        ready_at = now + startup_seconds
         cold_seconds = self.model.cold_seconds if startup_seconds > 0 else 0.0
-        self._fleet.warm_at[slot] = self._fleet.ready_at[slot] + cold_seconds
-
-    def _free_slot(self) -> int:
-        used = int(self._book.counts[kernel.SLOTS])
-        gone = np.flatnonzero(self._fleet.state[:used] == kernel.GONE)
-        if len(gone):
-            slot = int(gone[0])
-            self._bury(slot)
-            return slot
-        if used == len(self._fleet.state):
-            self._fleet = grow_fleet(self._fleet, 2 * used)
-            self._numbers = grown(self._numbers, 2 * used)
-            self._created_at = grown(self._created_at, 2 * used)
-            self._views = None
-        self._book.counts[kernel.SLOTS] = used + 1
-        return used
-
-    def _bury(self, slot: int) -> None:
-        """Keep what must be remembered of a replica that is gone, and blank its slot."""
-        fleet = self._fleet
-        self._past.append(self._lifetime(slot))
-        self._past_busy_seconds += float(fleet.busy_seconds[slot])
-        self._past_iterations += int(fleet.clock[slot])
-        self._past_preemptions += int(fleet.preemptions[slot])
-        slots = len(fleet.state)
-        blank = new_fleet(1, self.model.max_sequences, len(self.model.bounds))
-        for name, values, fresh in zip(fleet._fields, fleet, blank, strict=True):
-            if name not in WHOLE:
-                width = len(values) // slots
-                values[slot * width : (slot + 1) * width] = fresh
-
-    def _remove(self, slot: int, now: float) -> None:
-        if self._fleet.state[slot] == kernel.READY and self._fleet.outstanding[slot] > 0:
-            self._fleet.state[slot] = kernel.DRAINING
-            return
-        if self._fleet.state[slot] == kernel.STARTING:
-            self._fleet.ready_at[slot] = math.inf
-        self._fleet.state[slot] = kernel.GONE
-        self._fleet.gone_at[slot] = now
+        self._slots.start(now, ready_at, ready_at + cold_seconds)
+        # where no slot was free there are other arrays now
+        self._views = None
 
     def _refresh_book(self) -> None:
         """Tell the kernel which replicas take requests, and when the next one will."""
-        counts, fleet = self._book.counts, self._fleet
+        counts, fleet = self._book.counts, self._slots.arrays
         routable = fleet.routable[: counts[kernel.READY_COUNT]]
         kept = routable[fleet.state[routable] == kernel.READY]
         fleet.routable[: len(kept)] = kept
@@ -259,19 +194,16 @@ class SimulatedFleet:
 
     def roster(self) -> list[Entry]:
         """Return who is there, in the order of creation: less than a snapshot, and quicker."""
-        fleet, used = self._fleet, int(self._book.counts[kernel.SLOTS])
-        columns = (self._numbers, fleet.state, self._created_at, fleet.ready_at)
-        rows = map(Entry._make, zip(*(column[:used].tolist() for column in columns), strict=True))
-        return sorted(row for row in rows if row.state not in (kernel.GONE, kernel.ABSENT))
+        return self._slots.roster()
 
     def waiting(self) -> int:
         """Return how many requests wait: at replicas that are there, and at the gateway."""
-        fleet = self._fleet
+        fleet = self._slots.arrays
         return int(fleet.waiting.sum() + fleet.preempted.sum()) + self.gateway_waiting()
 
     def states(self) -> States:
         """Return how many replicas start, serve and drain."""
-        codes = self._fleet.state.tolist()
+        codes = self._slots.arrays.state.tolist()
         return States(codes.count(kernel.STARTING), codes.count(kernel.READY), codes.count(kernel.DRAINING))
 
     def gateway_waiting(self) -> int:
@@ -280,7 +212,8 @@ class SimulatedFleet:
 
     def snapshot(self) -> Snapshot:
         """Return the live replicas as they are now, iterations in progress included."""
-        return snapshot(self.model, self._fleet, self._numbers, self._created_at, self.now)
+        slots = self._slots
+        return snapshot(self.model, slots.arrays, slots.numbers, slots.created_at, self.now)
 
     def replicas(self) -> list[ReplicaView]:
         """Return the live replicas as they are now, in the order of creation."""
@@ -294,25 +227,15 @@ class SimulatedFleet:
 
     def lifetimes(self) -> list[Lifetime]:
         """Return the life of every replica there ever was, in the order of creation."""
-        slots = range(int(self._book.counts[kernel.SLOTS]))
-        return sorted([*self._past, *(self._lifetime(slot) for slot in slots)])
-
-    def _lifetime(self, slot: int) -> Lifetime:
-        ready_at, gone_at = float(self._fleet.ready_at[slot]), float(self._fleet.gone_at[slot])
-        return Lifetime(
-            int(self._numbers[slot]),
-            float(self._created_at[slot]),
-            ready_at if ready_at <= self.now else math.nan,
-            gone_at if gone_at <= self.now else math.nan,
-        )
+        return self._slots.lifetimes()
 
     def busy_seconds(self) -> float:
         """Return the time all replicas ever spent in finished iterations."""
-        return self._past_busy_seconds + float(self._fleet.busy_seconds.sum())
+        return self._slots.busy_seconds()
 
     def iterations(self) -> int:
         """Return the finished iterations of all replicas ever."""
-        return self._past_iterations + int(self._fleet.clock.sum())
+        return self._slots.iterations()
 
     def retries(self) -> int:
         """Return how often a request was sent again."""
@@ -320,4 +243,4 @@ class SimulatedFleet:
 
     def preemptions(self) -> int:
         """Return how often a request was preempted."""
-        return self._past_preemptions + int(self._fleet.preemptions.sum())
+        return self._slots.preemptions()

@@ -7,7 +7,7 @@ from autoscaler.simulator import kernel
 
 def audit(fleet):
     """Return what does not add up."""
-    arrays, requests, model = fleet._fleet, fleet._requests, fleet.model
+    arrays, requests, model = fleet._slots.arrays, fleet._requests, fleet.model
     wrong = []
     for slot in range(int(fleet._book.counts[kernel.SLOTS])):
         root = slot * model.max_sequences
@@ -49,7 +49,7 @@ def audit(fleet):
 
 def _loads(fleet):
     """Return what is wrong with the loads that the router compares, and with its trees."""
-    arrays, requests, model = fleet._fleet, fleet._requests, fleet.model
+    arrays, requests, model = fleet._slots.arrays, fleet._requests, fleet.model
     size, wrong = len(arrays.state), []
     for slot in range(int(fleet._book.counts[kernel.SLOTS])):
         everyone = list(_everyone(fleet, slot))
@@ -73,7 +73,7 @@ def _loads(fleet):
 
 
 def _everyone(fleet, slot):
-    arrays, root = fleet._fleet, slot * fleet.model.max_sequences
+    arrays, root = fleet._slots.arrays, slot * fleet.model.max_sequences
     yield from (int(key) % 2**32 for key in arrays.heap[root : root + int(arrays.batch[slot])])
     yield from arrays.fresh[root : root + int(arrays.fresh_count[slot])].tolist()
     yield from arrays.stack[root : root + int(arrays.preempted[slot])].tolist()
