@@ -9,25 +9,19 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from autoscaler.engine.observation import PENDING_REQUESTS, SignalRequest
-from autoscaler.engine.proposal import (
-    ARRIVED_REQUESTS,
-    DEMAND_REPLICAS,
-    MISSED_REQUESTS,
-    USABLE_SHARE,
-    Kind,
-    Proposal,
-    Role,
-)
+from autoscaler.engine.proposal import Kind, Proposal, Role
 from autoscaler.rules import arrivals, misses
 from autoscaler.rules.base import Name, NotNegative, PolicyContext, Positive, RuleModel, size
+from autoscaler.rules.correction import recall_correction, store_correction
 from autoscaler.rules.hold import hold
 from autoscaler.rules.iteration import Iteration  # noqa: TC001 - pydantic reads it
-from autoscaler.rules.outlook import Load, look_ahead
+from autoscaler.rules.outlook import look_ahead
 from autoscaler.rules.pace import observe
 from autoscaler.rules.replica_presets import PRESETS
-from autoscaler.rules.usable import Replica
+from autoscaler.rules.seen import Seen
+from autoscaler.rules.usable import replica_of
 from autoscaler.rules.whole import SHORTEST_HOLD_SECONDS, SLACK_REPLICAS, Replicas
-from autoscaler.rules.work import Coefficients, recall_lengths, store_lengths
+from autoscaler.rules.work import Coefficients, number, recall_lengths, store_lengths
 
 if TYPE_CHECKING:
     from typing import Self
@@ -42,8 +36,6 @@ _BATCH_REQUESTS = 256.0
 """What vLLM and the simulator let into a batch."""
 _TOO_FEW = "too few requests seen to know their work"
 _USUAL_TTFT_SECONDS, _USUAL_TPOT_SECONDS = 2.0, 0.05
-_WORTH_SAYING = 1.25
-"""Replicas so many times slower or faster than their coefficients are spoken of."""
 
 
 class Capacity(RuleModel):
@@ -137,56 +129,29 @@ class Capacity(RuleModel):
         if not lengths.warm:
             return self._by_pending(reading), memory
         slowness, changed_pace = observe(memory, bin_, fleet, self._coefficients, lengths)
-        replica = self._replica(self._coefficients, lengths, slowness)
-        missed = misses.missed_share(observation.signals, reading, bin_, *self._objective) * bin_.arrived
-        slow = _slow(slowness)
-        return self._sized({**memory, **changed_pace}, reading, bin_, replica, missed, slow, fleet, now)
+        most_running = self._most_running(lengths)
+        replica = replica_of(self._coefficients, lengths, slowness, self._objective[1], most_running)
+        stay = misses.recall_stay(memory).learn(bin_, replica.work_seconds, fleet.ready)
+        late = misses.late_share(observation.signals, self._objective[0])
+        slow = misses.slow_share(stay, bin_, reading.running, fleet.ready, replica)
+        seen = Seen(reading, bin_, replica, slowness, max(late, slow) * bin_.arrived)
+        return self._sized({**memory, **changed_pace, **misses.store_stay(stay)}, seen, fleet, now)
 
-    def _sized(
-        self,
-        memory: Memory,
-        reading: arrivals.Reading,
-        bin_: arrivals.Bin,
-        replica: Replica,
-        missed: float,
-        slow: str,
-        fleet: Fleet,
-        now: float,
-    ) -> tuple[Proposal, Memory]:
+    def _sized(self, memory: Memory, seen: Seen, fleet: Fleet, now: float) -> tuple[Proposal, Memory]:
         """Return the count for what is known of the load and of the replica."""
-        demand = bin_.rate * replica.work_seconds
-        load = Load(reading.at, bin_.seconds, demand, bin_.arrived, missed, replica.allowed_seconds)
-        horizon_seconds = fleet.startup_seconds + arrivals.BIN_SECONDS + max(0.0, now - reading.at)
-        outlook, changed_outlook = look_ahead(memory, load, horizon_seconds)
-        usable = self._usable(replica, outlook.need)
+        horizon_seconds = fleet.startup_seconds + arrivals.BIN_SECONDS + max(0.0, now - seen.reading.at)
+        outlook, changed_outlook = look_ahead(memory, seen.load, horizon_seconds)
+        usable, changed_usable = self._usable(memory, seen, outlook, horizon_seconds, fleet.ready)
         replicas = Replicas(usable, self.spare_replicas, self.alone_up_to_percent / 100.0, fleet.startup_seconds)
         count, held, changed_holds = replicas.held(memory, outlook, now)
-        reason = _reason(load, replica, outlook, usable, horizon_seconds, slow)
+        reason = seen.reason(outlook, usable, horizon_seconds)
         reason += f" = {count}" + (f", held at {held}" if held > count else "")
         if not outlook.settled:
             reason += ", less than seven minutes seen: nothing is lowered"
-        memory = {**memory, **changed_outlook, **changed_holds, "count": held, "reason": reason}
-        figures = (
-            (DEMAND_REPLICAS, load.demand), (USABLE_SHARE, usable),
-            (ARRIVED_REQUESTS, load.requests), (MISSED_REQUESTS, load.missed),
-        )  # fmt: skip
-        blocks = reading.partial or not outlook.settled
-        return Proposal(Kind.COUNT, held, reason, blocks_decrease=blocks, figures=figures), memory
-
-    def _replica(self, coefficients: Coefficients, lengths: Lengths, slowness: float) -> Replica:
-        work_seconds = lengths.work_seconds(coefficients)
-        reading_seconds = coefficients.prompt_token_seconds * lengths.prompt_tokens / lengths.requests
-        reading_share = reading_seconds / work_seconds if work_seconds > 0.0 else 0.0
-        output_tokens = lengths.output_tokens / lengths.requests
-        base_seconds = coefficients.base_seconds * slowness
-        return Replica(
-            base_seconds,
-            self._objective[1],
-            output_tokens,
-            work_seconds * slowness,
-            reading_share,
-            self._most_running(lengths),
-        )
+        changed = {**changed_outlook, **changed_usable, **changed_holds, "count": held, "reason": reason}
+        blocks = seen.reading.partial or not outlook.settled
+        proposal = Proposal(Kind.COUNT, held, reason, blocks_decrease=blocks, figures=seen.figures(usable))
+        return proposal, {**memory, **changed}
 
     def _most_running(self, lengths: Lengths) -> float:
         """Return how many requests of the mean length a replica holds at once, as far as its preset tells."""
@@ -195,8 +160,21 @@ class Capacity(RuleModel):
         tokens = (lengths.prompt_tokens + lengths.output_tokens) / lengths.requests
         return min(_BATCH_REQUESTS, PRESETS[self.preset].kv_tokens / max(1.0, tokens))
 
-    def _usable(self, replica: Replica, need: float) -> float:
-        return replica.usable_for(need) if self.usable_percent is None else self.usable_percent / 100.0
+    def _usable(
+        self, memory: Memory, seen: Seen, outlook: Outlook, horizon_seconds: float, ready: int
+    ) -> tuple[float, dict[str, float | str]]:
+        """Return how full a replica may be, as stated or as misses corrected it, and the memory entries that change."""
+        if self.usable_percent is not None:
+            return self.usable_percent / 100.0, {}
+        worked_out = seen.replica.usable_for(outlook.need)
+        known = recall_correction(memory)
+        if outlook.usual > 0.0:
+            fill = seen.demand / ready if ready else math.inf
+            sized_by = number(memory, "usable", worked_out)
+            requests, missed = seen.bin_.arrived / outlook.usual, seen.missed / outlook.usual
+            known = known.learn(fill, sized_by, requests, missed, horizon_seconds)
+        usable = worked_out * known.factor
+        return usable, {**store_correction(known), "usable": usable}
 
     def _last(self, memory: Memory, reading: arrivals.Reading, fleet: Fleet) -> Proposal:
         """Return the last count again: there is no new bin."""
@@ -232,18 +210,3 @@ class Capacity(RuleModel):
         reason = f"neither preset nor iteration is given: {proposal.reason}"
         reason += f", held at {held}" if held > count else ""
         return proposal._replace(kind=Kind.COUNT, replicas=held, reason=reason), {**memory, **changed}
-
-
-def _reason(load: Load, replica: Replica, outlook: Outlook, usable: float, horizon_seconds: float, slow: str) -> str:
-    rate = load.requests / load.seconds
-    room = outlook.need - outlook.forecast
-    reason = f"{rate:.3g} requests/s * {replica.work_seconds * 1e3:.3g} ms = {load.demand:.3g} replicas full{slow}"
-    return f"{reason}; in {horizon_seconds:.0f} s {outlook.forecast:.3g} + {room:.3g} / {usable:.2f}"
-
-
-def _slow(slowness: float) -> str:
-    if slowness > _WORTH_SAYING:
-        return f", {slowness:.1f} times as slow as stated"
-    if slowness < 1.0 / _WORTH_SAYING:
-        return f", {1.0 / slowness:.1f} times as fast as stated"
-    return ""

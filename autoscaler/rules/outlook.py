@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 _MINUTE, _TEN_MINUTES = 4, 40
 """Bins of the short mean and the long one."""
-_STRETCHES = (4, 10)
-"""Bins over which a young ramp is looked for."""
+_YOUNG = 10
+"""Bins over which a young ramp is looked for. Over a minute noise passed for ramps: a burst of code completion was
+taken for a rise that goes on, and at a cold start of 300 s a third of the GPU-hours went into it."""
 _FEWEST, _SETTLED = 4, 28
 """Bins before a forecast is held to what came, and before anything is lowered."""
 _SMOOTHING_SECONDS = 5.0
@@ -41,12 +42,12 @@ _USUAL_HALF_LIFE_SECONDS = 7200.0
 _SHORTEST_HALF_LIFE_SECONDS, _HALF_LIFE_HORIZONS = 3600.0, 36.0
 """How soon errors are forgotten: a long cold start sees fewer ramps an hour, and must remember them for longer."""
 _CAP = 1.25
-_ROOM_MOST, _ROOM_PER_SECOND, _ROOM_FREE_SECONDS = 0.12, 0.0005, 120.0
-"""Room that is never given up, as a share of demand: nothing at a horizon of two minutes, a tenth at five and a half.
+_ROOM_MOST, _ROOM_PER_SECOND, _ROOM_FREE_SECONDS = 0.2, 0.0007, 120.0
+"""Room that is never given up, as a share of demand: nothing at a horizon of two minutes, a seventh at five and a half.
 A crowd that comes within a minute costs a whole cold start of misses, and no calm hour before it tells."""
-_CERTAIN = 2.0
+_CERTAIN, _CERTAIN_LEAST, _CERTAIN_FALLS_OVER_SECONDS = 2.0, 1.5, 360.0
 """Standard errors of a rise that do not count: a ramp after calm hours, which taught the regression to distrust all
-rises, is still met."""
+rises, is still met. Two at a horizon of two minutes, one and a half from five on: a ramp that is missed costs more."""
 _Q_LEAST, _Q_LEAST_MOST, _Q_LEAST_SECONDS = 0.75, 0.85, 40.0
 """q is at least 1 - 40 s / horizon, between these two."""
 _Q_FIRST, _Q_MOST = 0.86, 0.99
@@ -83,6 +84,8 @@ class Outlook(NamedTuple):
     """q: which quantile of the errors the room covers."""
     settled: bool
     """Seven minutes were seen."""
+    usual: float
+    """Requests of a usual bin."""
 
 
 def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outlook, dict[str, float | str]]:
@@ -99,7 +102,7 @@ def look_ahead(memory: Memory, load: Load, horizon_seconds: float) -> tuple[Outl
     share = _calibrate(memory, load.missed, usual, horizon_seconds)
     headroom = _Headroom(errors.quantile(share), _CAP * highest)
     present = max(headroom.on(x[1]), x[1] * (1.0 + _least_room(horizon_seconds)))
-    outlook = Outlook(x[1], forecast, max(headroom.on(forecast), present), present, share, bins >= _SETTLED)
+    outlook = Outlook(x[1], forecast, max(headroom.on(forecast), present), present, share, bins >= _SETTLED, usual)
     due = place + max(1, round(horizon_seconds / BIN_SECONDS))
     # what was forecast from less than a minute would teach errors that never come again
     slot = {f"outlook.made.{due % _SLOTS}": ",".join(map(repr, (due, forecast, *x)))} if bins >= _FEWEST else {}
@@ -170,18 +173,24 @@ def _features(history: list[float], horizon_seconds: float) -> tuple[Vector, flo
     """Return the regressors, and what demand will rise by for certain: the rise beyond its own noise.
 
     The rise is taken over two stretches of half a horizon each, as noise is to its length, and, to see a ramp while it
-    is young, over shorter ones. Noise is the mean square of the steps from bin to bin, half of which is each bin's.
+    is young, over a shorter one. Noise is the mean square of the steps from bin to bin, half of which is each bin's.
     """
     longest = min(_TEN_MINUTES // 2, max(_MINUTE, round(horizon_seconds / (2.0 * BIN_SECONDS))))
     minute, ten_minutes = math.fsum(history[-_MINUTE:]) / _MINUTE, math.fsum(history) / _TEN_MINUTES
     squares = sum([(new - old) * (new - old) for old, new in itertools.pairwise(history)])
     noise = math.sqrt(squares / (len(history) - 1))
     rise = certain = 0.0
-    for bins in (*[shorter for shorter in _STRETCHES if shorter < longest], longest):
+    errors = _standard_errors(horizon_seconds)
+    for bins in (_YOUNG, longest) if longest > _YOUNG else (longest,):
         ahead = horizon_seconds / (bins * BIN_SECONDS)
         rise = (math.fsum(history[-bins:]) - math.fsum(history[-2 * bins : -bins])) / bins * ahead
-        certain = max(certain, rise - _CERTAIN * noise / math.sqrt(bins) * ahead)
+        certain = max(certain, rise - errors * noise / math.sqrt(bins) * ahead)
     return (1.0, minute, ten_minutes, rise), certain
+
+
+def _standard_errors(horizon_seconds: float) -> float:
+    beyond_seconds = max(0.0, horizon_seconds - _ROOM_FREE_SECONDS)
+    return max(_CERTAIN_LEAST, _CERTAIN - beyond_seconds / _CERTAIN_FALLS_OVER_SECONDS)
 
 
 def _made(memory: Memory, place: int) -> tuple[float, Vector] | None:

@@ -17,7 +17,10 @@ the TTFT's limit). A TTFT of less than 2 s is not in it: misses move the headroo
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from autoscaler.rules.work import Coefficients, Lengths
 
 LEAST_USABLE = 0.1
 _SCALE, _FULLEST = 1.08, 0.96
@@ -44,6 +47,11 @@ class Replica(NamedTuple):
     """phi: the part of w that reads the prompt."""
     most_running: float = math.inf
     """Requests of the mean length that its KV cache and its batch hold at once."""
+
+    @property
+    def reading_seconds(self) -> float:
+        """What the mean prompt takes to read."""
+        return self.reading_share * self.work_seconds
 
     @property
     def allowed_seconds(self) -> float:
@@ -90,3 +98,19 @@ class Replica(NamedTuple):
             usable = self.usable(replicas)
             replicas = need / usable
         return usable
+
+
+def replica_of(
+    coefficients: Coefficients, lengths: Lengths, slowness: float, tpot_seconds: float, most_running: float
+) -> Replica:
+    """Return the replica of these iteration times, so many times as slow as stated, under requests of these lengths."""
+    work_seconds = lengths.work_seconds(coefficients)
+    reading_seconds = coefficients.prompt_token_seconds * lengths.prompt_tokens / lengths.requests
+    return Replica(
+        coefficients.base_seconds * slowness,
+        tpot_seconds,
+        lengths.output_tokens / lengths.requests,
+        work_seconds * slowness,
+        reading_seconds / work_seconds if work_seconds > 0.0 else 0.0,
+        most_running,
+    )

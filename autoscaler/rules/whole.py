@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from autoscaler.rules.outlook import Outlook
 
 SHORTEST_HOLD_SECONDS = 120.0
+_HELD_STARTS = 0.5
+"""What present demand needs is held for half a cold start: the room of long ones is what a whole one was held for."""
 SLACK_REPLICAS, DOWN_REPLICAS = 0.15, 0.1
 """A need this little above a whole count does not ask for one more; to do with one less it must be so far below."""
 _COMPANY, _ALONE_AGAIN = 2, 0.8
@@ -32,7 +34,7 @@ class Replicas(NamedTuple):
     def held(self, memory: Memory, outlook: Outlook, now: float) -> tuple[int, int, dict[str, str]]:
         """Return the count for the forecast, the count after the holds, and the memory entries that change.
 
-        What present demand needs is held for a cold start, as a replica that goes is so long in coming back; what was
+        What present demand needs is held for half a cold start, as a replica that goes is long in coming back; what was
         only foreseen is held for two minutes.
         """
         before = int(number(memory, "count"))
@@ -40,7 +42,7 @@ class Replicas(NamedTuple):
         count = max(least, self._count(outlook.need, -SLACK_REPLICAS))
         present = max(least, self._count(outlook.present, DOWN_REPLICAS))
         foreseen, changed_foreseen = hold(memory, count, SHORTEST_HOLD_SECONDS, now, "held.foreseen")
-        window_seconds = max(SHORTEST_HOLD_SECONDS, self.startup_seconds)
+        window_seconds = max(SHORTEST_HOLD_SECONDS, _HELD_STARTS * self.startup_seconds)
         needed, changed = hold(memory, present, window_seconds, now)
         return count, max(foreseen, min(needed, before)), {**changed_foreseen, **changed}
 

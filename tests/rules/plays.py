@@ -19,7 +19,7 @@ from autoscaler.simulator.replay import Contestant, Course, replay
 
 STARTUP_SECONDS = 80.0
 TTFT_SECONDS = 2.0
-H100, H100_70B = "h100-llama-3.1-8b", "h100-llama-3.1-70b-fp8-tp2"
+H100, H100_70B, L40S = "h100-llama-3.1-8b", "h100-llama-3.1-70b-fp8-tp2", "l40s-llama-3.1-8b"
 POLICY = {
     "rules": [{"type": "capacity"}],
     "behavior": {"scaleUp": {"stabilizationWindowSeconds": 0}, "scaleDown": {"stabilizationWindowSeconds": 0}},
@@ -72,6 +72,14 @@ def waving(rate, seconds, seed, amplitude=0.5, period_seconds=1800.0):
     height = (1.0 + amplitude * np.sin(2.0 * np.pi * arrivals / period_seconds)) / (1.0 + amplitude)
     arrivals = arrivals[(arrivals < seconds) & (random.random(len(arrivals)) < height)]
     return Traffic(arrivals, *lengths(random, len(arrivals)))
+
+
+def bursts(rate, seconds, seed, burst_seconds=10.0, every_seconds=150.0, **of):
+    """Return arrivals at a rate that lasts for seconds and comes back after minutes without anybody."""
+    random = np.random.default_rng(seed)
+    begins = np.cumsum(random.uniform(0.5, 1.5, int(seconds / every_seconds)) * every_seconds)
+    arrivals = np.concatenate([begin + burst_seconds * random.random(int(rate * burst_seconds)) for begin in begins])
+    return Traffic(np.sort(arrivals), *lengths(random, len(arrivals), **of))
 
 
 def _fleet(preset, startups, traffic, seed):

@@ -163,13 +163,13 @@ def test_a_replica_that_did_not_report_blocks_a_decrease():
     assert proposal.blocks_decrease
 
 
-def test_a_step_down_waits_one_cold_start():
-    """After the load fell, what a replica took to start passes before the count does."""
+def test_a_step_down_waits_half_a_cold_start():
+    """After the load fell, half of what a replica took to start passes before the count does."""
     backend = Backend()
     high = backend.settle(200.0, minutes=300, startup_seconds=300.0).replicas
     held = [backend.tick(5.0, startup_seconds=300.0).replicas for _ in range(60)]
-    assert held[:19] == [high] * 19
-    assert held[22] < high
+    assert held[:9] == [high] * 9
+    assert held[13] < high
     assert held[-1] == 1
 
 
@@ -189,7 +189,7 @@ def test_what_was_only_foreseen_is_held_for_two_minutes():
     ramp = [backend.tick(200.0 * (1.0 + step / 30.0), startup_seconds=300.0).replicas for step in range(1, 9)]
     after = [backend.tick(200.0, startup_seconds=300.0).replicas for _ in range(20)]
     peak = max(ramp)
-    assert peak > 1.4 * before
+    assert peak > 1.3 * before
     assert after[:7] == [peak] * 7
     assert max(after[11:]) < peak
 
