@@ -11,6 +11,7 @@ the rule that ships. `conv70:80 --only preset` prints the four rows about a pres
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from unittest import mock
 
 from autoscaler.engine.proposal import Kind
 from autoscaler.rules import capacity, headroom, outlook, regression, whole
+from autoscaler.rules.correction import Correction
 from autoscaler.rules.hold import hold
 from autoscaler.rules.usable import LEAST_USABLE, Replica
 from benchmarks.lab.runs import native, ours, run
@@ -89,6 +91,10 @@ def _as_stated(*_: object) -> tuple[float, dict[str, float]]:
     return 1.0, {}
 
 
+def _as_worked_out(known: Correction, *_: float) -> Correction:
+    return known
+
+
 def _crude(replica: Replica, need: float) -> float:
     del need
     return max(LEAST_USABLE, 0.95 * (1.0 - replica.base_seconds / replica.tpot_seconds))
@@ -120,10 +126,13 @@ VARIANTS = {
     "no forecast: present demand with headroom": Variant(_FORECAST),
     "no forecast, no headroom from errors, no least room": Variant((*_FORECAST, *_ERRORS, *_ROOM)),
     "no certain rise: the regression alone": Variant(((outlook, "_features", _no_rise),)),
-    "no young ramps: one stretch of half a horizon": Variant(((outlook, "_STRETCHES", ()),)),
+    "no young ramps: one stretch of half a horizon": Variant(((outlook, "_YOUNG", math.inf),)),
+    "ramps of a minute count too": Variant(((outlook, "_YOUNG", 4),)),
     "no hold of what present demand needs": Variant(((whole, "hold", _only_foreseen),)),
+    "held for a whole cold start": Variant(((whole, "_HELD_STARTS", 1.0),)),
     "no least room": Variant(_ROOM),
     "pace not learned, right preset": Variant(_STATED),
+    "usable share as worked out, misses teach nothing of it": Variant(((Correction, "learn", _as_worked_out),)),
     "usable share 0.95 (1 - a/s), not the fit": Variant(((Replica, "usable_for", _crude),)),
     "starting replicas not counted": Variant(((capacity.Capacity, "propose", _ordered_again),)),
     "a single replica may be alone": Variant((), {"aloneUpToPercent": 100}),

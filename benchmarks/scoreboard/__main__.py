@@ -7,6 +7,7 @@ Usage: python -m benchmarks.scoreboard run --traces FOLDER --out FILE.jsonl [--s
 
 A run goes on where another one stopped: cells that are in the file are not played again. Cells of ours carry a version,
 by default a digest of the policy and of the code that decides by it, so that they are played again after a change.
+`table` adds what was played to the published table: of ours all rows are replaced, of the others those played again.
 `verify` plays some of the peers' cells again and says which came out differently.
 """
 

@@ -99,16 +99,15 @@ class Board:
         return min(good, key=lambda row: int(row.setting), default=None)
 
     def chosen(self, place: Place) -> dict[str, Row]:
-        """Return each family's setting that is cheapest at the objective on the tuning redraws."""
-        found: dict[str, Row] = {}
+        """Return each family's setting that is cheapest at the objective on the tuning redraws.
+
+        Where two are as good as each other to the digits of the published table, it is the one that was judged.
+        """
+        good: dict[str, list[tuple[bool, float, Row]]] = {}
         for row in self.rows(place, GRID):
-            tuned = row.tuned
-            if tuned is None or not holds(tuned.attainment):
-                continue
-            before = found.get(row.decider)
-            if before is None or before.tuned is None or tuned.gpu_hours < before.tuned.gpu_hours:
-                found[row.decider] = row
-        return found
+            if row.tuned and holds(row.tuned.attainment):
+                good.setdefault(row.decider, []).append((row.judged is None, row.tuned.gpu_hours, row))
+        return {family: min(rows, key=lambda one: one[:2])[2] for family, rows in good.items()}
 
     def rivals(self, place: Place) -> list[Row]:
         """Return the tuned peers, and the best fixed fleet, which is one of them."""

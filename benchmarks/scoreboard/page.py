@@ -8,15 +8,17 @@ import math
 import re
 import statistics
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from benchmarks.scoreboard import claims, frontier, tables
 from benchmarks.scoreboard.board import Board, Row
 from benchmarks.scoreboard.cases import DEVELOPMENT, HELD_OUT, JUDGING_SEEDS
 from benchmarks.scoreboard.cells import Store
+from benchmarks.scoreboard.kept import Name, kept, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "explanation" / "scoreboard.md"
@@ -26,15 +28,20 @@ HEAD = (
     "scene", "cold_start", "group", "decider", "setting", "redraws", "met_mean", "met_lowest", "gpu_hours",
     "judged_met", "judged_gpu_hours", "ttft_p99", "changes", "cold_starts", "most",
 )  # fmt: skip
+_NOTHING: Mapping[Name, Sequence[str]] = MappingProxyType({})
 
 
 def write(cells: Path, label: str | None) -> None:
-    """Write page, plots and the complete table."""
-    board = Board(Store(cells).cells.values(), label)
+    """Write page, plots and the complete table: these cells, and what the published table has beside them."""
+    played = list(Store(cells).cells.values())
+    before = kept(RESULTS, played)
+    replaced = {name_of(cell) for cell in played} & set(before)
+    fresh = [cell for cell in played if name_of(cell) not in replaced]
+    board = Board([*(cell for row in before.values() for cell in row.cells), *fresh], label)
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), sections(board)), encoding="utf-8")
     for name, text in plots(board).items():
         (IMAGES / name).write_text(text, encoding="utf-8")
-    RESULTS.write_text(complete(board), encoding="utf-8")
+    RESULTS.write_text(complete(board, {name: row.line for name, row in before.items()}), encoding="utf-8")
     print(f"{PAGE}, {RESULTS} ({RESULTS.stat().st_size} bytes), ours: {board.label or 'not played'}")
 
 
@@ -81,15 +88,20 @@ def plots(board: Board) -> dict[str, str]:
     return found
 
 
-def complete(board: Board) -> str:
-    """Return every setting in every scene as CSV: over all redraws that were played, and over the judging ones."""
+def complete(board: Board, as_before: Mapping[Name, Sequence[str]] = _NOTHING) -> str:
+    """Return every setting in every scene as CSV: over all redraws that were played, and over the judging ones.
+
+    Lines of `as_before` stay as they were.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
     for place in tables.places((*DEVELOPMENT, *HELD_OUT), board):
         for group in sorted(board.groups(place)):
             rows = sorted(board.rows(place, group), key=lambda row: (row.decider, row.setting))
-            writer.writerows((*place, group, *_line(row)) for row in rows)
+            names = [Name(*place, group, row.decider, row.setting) for row in rows]
+            lines = ((*place, group, *_line(row)) for row in rows)
+            writer.writerows(as_before.get(name) or line for name, line in zip(names, lines, strict=True))
     return text.getvalue()
 
 

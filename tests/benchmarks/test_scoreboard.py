@@ -24,9 +24,11 @@ from benchmarks.scoreboard.cases import ALL_SEEDS, CASES, DEVELOPMENT, HELD_OUT,
 from benchmarks.scoreboard.cells import BOUND, DEFAULT, FIXED, GRID, ORACLE, OURS, REFERENCE, UNMET, Cell, Store
 from benchmarks.scoreboard.choose import BATCH, floors, search, smallest
 from benchmarks.scoreboard.grids import DEFAULTS, grid, setting_of
+from benchmarks.scoreboard.kept import kept
 from benchmarks.scoreboard.references import best_schedule, bound_after_warm_up
 
 H100 = "h100-llama-3.1-8b"
+PLACE = Place("conv", 80)
 
 
 def cell(group, decider, setting="", seed=3, *, met=0.995, hours=10.0, scene="conv", cold_start=80, note=""):
@@ -281,3 +283,63 @@ def test_oracle_and_bound_count_the_same_period(tiny):
     assert status == "optimal"
     assert found.met
     assert 0 < hours <= found.result.gpu_hours <= enough.gpu_hours + 1e-9
+
+
+def published(tmp_path, cells):
+    """Return the table that these cells make."""
+    table = tmp_path / "results.csv"
+    table.write_text(page.complete(Board(cells)))
+    return table
+
+
+def test_what_was_published_comes_back_with_the_means_it_had(tmp_path):
+    """Choosing and judging redraws apart, an oracle on its one redraw, a bound without an attainment."""
+    table = published(
+        tmp_path,
+        [
+            *redraws(GRID, "knative", "4,min=2", met=(0.99, 0.995, 1.0, 0.97, 0.98)),
+            *[cell(FIXED, FIXED, "9", seed=seed, met=0.992) for seed in TUNING_SEEDS],
+            *[cell(DEFAULT, "keda-queue", seed=seed, met=0.5) for seed in JUDGING_SEEDS],
+            cell(REFERENCE, ORACLE, met=0.98),
+            cell(REFERENCE, BOUND, met=math.nan),
+        ],
+    )
+    board = Board(one for row in kept(table, []).values() for one in row.cells)
+    (grid_row,) = board.rows(PLACE, GRID)
+    assert (grid_row.decider, grid_row.setting) == ("knative", "4,min=2")
+    assert grid_row.tuned.attainment == pytest.approx(0.995, abs=2e-4)
+    assert grid_row.judged.attainment == pytest.approx(0.975, abs=1e-4)
+    assert board.fixed(PLACE).tuned.attainment == pytest.approx(0.992)
+    assert board.fixed(PLACE).judged is None
+    assert board.defaults(PLACE)[0].judged.attainment == pytest.approx(0.5)
+    oracle = board.reference(PLACE, ORACLE)
+    assert (oracle.seed, oracle.note) == (3, UNMET)
+    assert math.isnan(board.reference(PLACE, BOUND).attainment)
+
+
+def test_what_was_played_again_replaces_the_published_and_ours_is_never_kept(tmp_path):
+    """On as many redraws or more the new cells count, on fewer the published row does; of ours only what is new."""
+    table = published(
+        tmp_path, [*redraws(GRID, "knative", "4"), *redraws(FIXED, FIXED, "9"), *redraws(OURS, "ours", "old")]
+    )
+    fewer = [cell(GRID, "knative", "4", seed=0, met=0.1)]
+    found = kept(table, [*fewer, *redraws(FIXED, FIXED, "9", met=(0.1,) * 5)])
+    assert [name.group for name in found] == [GRID]
+    assert [one.attainment for row in found.values() for one in row.cells] == pytest.approx([0.995] * 5)
+
+
+def test_a_published_line_is_written_as_it_was(tmp_path):
+    """What a table of means cannot give back, the lowest redraw among it, stays in the table."""
+    table = published(tmp_path, redraws(GRID, "knative", "4", met=(0.99, 0.99, 1.0, 0.9, 0.98)))
+    rows = kept(table, [])
+    board = Board(one for row in rows.values() for one in row.cells)
+    assert page.complete(board, {name: row.line for name, row in rows.items()}) == table.read_text()
+
+
+def test_of_two_settings_alike_the_judged_one_was_chosen():
+    """Published means are rounded: a setting that was not judged was not chosen, whatever the last digit says."""
+    cells = [
+        *redraws(GRID, "knative", "4", hours=10.01),
+        *[cell(GRID, "knative", "5", seed=seed, hours=10.0) for seed in TUNING_SEEDS],
+    ]
+    assert Board(cells).chosen(PLACE)["knative"].setting == "4"
