@@ -55,7 +55,8 @@ class Capacity(RuleModel):
     """The time per output token that requests should not exceed: it decides how full a replica may be. Left out, the
     target's objective, or 0.05 s."""
     usable_percent: Annotated[float, Field(strict=True, gt=0, le=100)] | None = None
-    """How full a replica may be; left out, what iteration times, tpotSeconds and the observed lengths leave."""
+    """How full a replica may be; left out, what iteration times, tpotSeconds and the observed lengths leave, as far as
+    misses do not correct it."""
     spare_replicas: NotNegative = 0.0
     """Warm replicas on top, for bursts that no start is fast enough for."""
     alone_up_to_percent: Annotated[float, Field(strict=True, ge=0, le=100)] = 33.0

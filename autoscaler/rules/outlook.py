@@ -48,7 +48,7 @@ A crowd that comes within a minute costs a whole cold start of misses, and no ca
 _CERTAIN, _CERTAIN_LEAST, _CERTAIN_FALLS_OVER_SECONDS = 2.0, 1.5, 360.0
 """Standard errors of a rise that do not count: a ramp after calm hours, which taught the regression to distrust all
 rises, is still met. Two at a horizon of two minutes, one and a half from five on: a ramp that is missed costs more."""
-_Q_LEAST, _Q_LEAST_MOST, _Q_LEAST_SECONDS = 0.75, 0.85, 40.0
+_Q_LEAST, _Q_LEAST_MOST, _Q_LEAST_SECONDS = 0.8, 0.85, 40.0
 """q is at least 1 - 40 s / horizon, between these two."""
 _Q_FIRST, _Q_MOST = 0.86, 0.99
 _Q_GAIN, _MISSES_ALLOWED = 0.6, 0.005

@@ -33,8 +33,8 @@ class Name(NamedTuple):
 class Kept(NamedTuple):
     """A row of the published table."""
 
-    line: tuple[str, ...]
-    """As it stands there."""
+    line: tuple[str, ...] | None
+    """As it stands there; None where some of its redraws were played again."""
     cells: tuple[Cell, ...]
 
 
@@ -44,18 +44,20 @@ def name_of(cell: Cell) -> Name:
 
 
 def kept(table: Path, played: Iterable[Cell]) -> dict[Name, Kept]:
-    """Return the table's rows that were not played again on at least as many redraws; of ours, none."""
-    counts: dict[Name, int] = {}
+    """Return the table's rows without the redraws that were played since; of ours, none."""
+    since: dict[Name, set[int]] = {}
     for cell in played:
-        counts[name_of(cell)] = counts.get(name_of(cell), 0) + 1
+        since.setdefault(name_of(cell), set()).add(cell.seed)
     found = {}
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             name = Name(
                 row["scene"], int(row["cold_start"]), row["group"], row["decider"], row["setting"].replace(" ", ",")
             )
-            if name.group != OURS and counts.get(name, 0) < int(row["redraws"]):
-                found[name] = Kept(tuple(row.values()), tuple(_cells(name, row)))
+            again = since.get(name, set())
+            cells = tuple(cell for cell in _cells(name, row) if cell.seed not in again)
+            if name.group != OURS and cells:
+                found[name] = Kept(None if again else tuple(row.values()), cells)
     return found
 
 

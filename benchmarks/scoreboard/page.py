@@ -15,7 +15,7 @@ from benchmarks.scoreboard import claims, frontier, tables
 from benchmarks.scoreboard.board import Board, Row
 from benchmarks.scoreboard.cases import DEVELOPMENT, HELD_OUT, JUDGING_SEEDS
 from benchmarks.scoreboard.cells import Store
-from benchmarks.scoreboard.kept import Name, kept, name_of
+from benchmarks.scoreboard.kept import Name, kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,13 +35,11 @@ def write(cells: Path, label: str | None) -> None:
     """Write page, plots and the complete table: these cells, and what the published table has beside them."""
     played = list(Store(cells).cells.values())
     before = kept(RESULTS, played)
-    replaced = {name_of(cell) for cell in played} & set(before)
-    fresh = [cell for cell in played if name_of(cell) not in replaced]
-    board = Board([*(cell for row in before.values() for cell in row.cells), *fresh], label)
+    board = Board([*(cell for row in before.values() for cell in row.cells), *played], label)
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), sections(board)), encoding="utf-8")
     for name, text in plots(board).items():
         (IMAGES / name).write_text(text, encoding="utf-8")
-    RESULTS.write_text(complete(board, {name: row.line for name, row in before.items()}), encoding="utf-8")
+    RESULTS.write_text(complete(board, {name: row.line for name, row in before.items() if row.line}), encoding="utf-8")
     print(f"{PAGE}, {RESULTS} ({RESULTS.stat().st_size} bytes), ours: {board.label or 'not played'}")
 
 
