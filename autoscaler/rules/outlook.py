@@ -50,7 +50,7 @@ _CERTAIN, _CERTAIN_LEAST, _CERTAIN_FALLS_OVER_SECONDS = 2.0, 1.5, 360.0
 rises, is still met. Two at a horizon of two minutes, one and a half from five on: a ramp that is missed costs more."""
 _Q_LEAST, _Q_LEAST_MOST, _Q_LEAST_SECONDS = 0.8, 0.85, 40.0
 """q is at least 1 - 40 s / horizon, between these two."""
-_Q_FIRST, _Q_MOST = 0.86, 0.99
+_Q_MOST = 0.99
 _Q_GAIN, _MISSES_ALLOWED = 0.6, 0.005
 _FIRST_ERROR, _FIRST_BINS = 0.5, 5
 """Before any error was seen: as if five bins had erred by so much."""
@@ -212,7 +212,7 @@ def _usual(memory: Memory, load: Load) -> float:
 def _calibrate(memory: Memory, missed: float, usual: float, horizon_seconds: float) -> float:
     """Return q after one more bin, in which so many requests missed of so many that are usual."""
     least = min(_Q_LEAST_MOST, max(_Q_LEAST, 1.0 - _Q_LEAST_SECONDS / max(1.0, horizon_seconds)))
-    share = number(memory, "outlook.share", (least + _Q_FIRST) / 2.0)
+    share = number(memory, "outlook.share", least)
     if usual > 0.0:
         level = -math.log(1.0 - share) + _Q_GAIN * (min(1.0, missed / usual) - _MISSES_ALLOWED)
         share = min(_Q_MOST, 1.0 - math.exp(-level))
