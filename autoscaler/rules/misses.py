@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _QUANTILES = (0.9, 0.97, 0.99)
 NEEDS = tuple(SignalRequest("timeToFirstToken", quantile) for quantile in _QUANTILES)
+_TOLD = tuple((request.key, 1.0 - quantile) for request, quantile in zip(NEEDS, _QUANTILES, strict=True))
+"""Where each quantile stands, and the share of requests beyond it."""
 _SHORT_SECONDS = 5.0
 """Answers that may take no longer are short."""
 _FEWEST_RUNNING = 8.0
@@ -75,25 +77,27 @@ class Stay(NamedTuple):
 
 def recall_stay(memory: Memory) -> Stay:
     """Return the stay in a rule's memory."""
-    return Stay(*(number(memory, f"stay.{name}") for name in Stay._fields))
+    return Stay(*[number(memory, key) for key in _KEYS])
 
 
 def store_stay(stay: Stay) -> dict[str, float]:
     """Return the stay as entries of a rule's memory."""
-    return {f"stay.{name}": value for name, value in zip(Stay._fields, stay, strict=True)}
+    return dict(zip(_KEYS, stay, strict=True))
+
+
+_KEYS = tuple(f"stay.{name}" for name in Stay._fields)
 
 
 def late_share(signals: Mapping[str, Signal], ttft_seconds: float) -> float:
     """Return the share of requests whose first token was late, as far as three quantiles tell."""
-    beyond = 1.0
-    for request in NEEDS:
-        signal = signals.get(request.key)
+    before = 1.0
+    for key, beyond in _TOLD:
+        signal = signals.get(key)
         if signal is None or signal.value is None:
             return 0.0
-        quantile = request.quantile or 0.0
         if signal.value > ttft_seconds:
-            return (1.0 - quantile + beyond) / 2.0
-        beyond = 1.0 - quantile
+            return (beyond + before) / 2.0
+        before = beyond
     return 0.0
 
 

@@ -40,9 +40,12 @@ class Seen(NamedTuple):
 
     def figures(self, usable: float) -> tuple[tuple[str, float], ...]:
         """Return what other rules may hear."""
-        figures = {DEMAND_REPLICAS: self.demand, USABLE_SHARE: usable}
-        figures |= {ARRIVED_REQUESTS: self.bin_.arrived, MISSED_REQUESTS: self.missed}
-        return tuple(figures.items())
+        return (
+            (DEMAND_REPLICAS, self.demand),
+            (USABLE_SHARE, usable),
+            (ARRIVED_REQUESTS, self.bin_.arrived),
+            (MISSED_REQUESTS, self.missed),
+        )
 
     def reason(self, outlook: Outlook, usable: float, horizon_seconds: float) -> str:
         """Return how a need came about, for a person."""

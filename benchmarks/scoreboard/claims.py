@@ -97,7 +97,7 @@ def _against_rivals(board: Board) -> Iterator[Claim]:
     what = "cost against the best tuned peer or fixed fleet that held 99 %"
     found = _among(board, SMOOTH, _tuned)
     yield Claim(what, "-10 % in the mean, +5 % at most", found, -0.10, 0.05)
-    for cold_start in COLD_STARTS:
+    for cold_start in sorted(COLD_STARTS):
         alike = [one for one in found if one.place.cold_start == cold_start]
         yield Claim(f"the same, cold start {cold_start} s", "the same", alike, -0.10, 0.05)
     what = "cost against the best peer or fleet with settings carried over"
