@@ -8,8 +8,8 @@ by how much longer the mean request stayed than the mean fill explains, as a sha
     slow = 0.5 · ((stay - (a · out + b · in) / (1 - fill)) / (1 + A · e^(-1/A)) - 0.14)        A = s · out
 
 for an answer may take a second, or s a token if that is longer, and lengths spread like an exponential's. Held against
-code completion on fixed fleets of an L40S, which missed 0.2, 0.6, 2.0 and 4.2 %, it sees 0.2, 0.9, 2.2 and 4.5 %; on an
-H100, where 0.2, 4.1 and 9.8 % missed, 4.4, 14 and 19 %.
+code completion on fixed fleets of an L40S, which missed 0.2, 0.6, 2.0 and 4.2 %, it sees 0.2, 1.0, 2.2 and 4.3 %; on an
+H100, where 0.2, 4.1 and 9.8 % missed, 4.5, 15 and 19 %.
 """
 
 from __future__ import annotations
