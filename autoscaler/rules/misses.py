@@ -75,6 +75,9 @@ class Stay(NamedTuple):
         return min(1.0, max(0.0, _SHARE_PER_EXCESS * (excess - _EXCESS_FREE)))
 
 
+_KEYS = tuple(f"stay.{name}" for name in Stay._fields)
+
+
 def recall_stay(memory: Memory) -> Stay:
     """Return the stay in a rule's memory."""
     return Stay(*[number(memory, key) for key in _KEYS])
@@ -83,9 +86,6 @@ def recall_stay(memory: Memory) -> Stay:
 def store_stay(stay: Stay) -> dict[str, float]:
     """Return the stay as entries of a rule's memory."""
     return dict(zip(_KEYS, stay, strict=True))
-
-
-_KEYS = tuple(f"stay.{name}" for name in Stay._fields)
 
 
 def late_share(signals: Mapping[str, Signal], ttft_seconds: float) -> float:
